@@ -1,0 +1,167 @@
+//! What to say to one message. Pure: the plan, the message and the address of the client go in.
+
+use std::net::IpAddr;
+
+use crate::plan::{Plan, Record, is_local, reverse_apex};
+use crate::wire::{self, Authority, Code, Name, OwnedBy, Query, Section, Unreadable, kind};
+
+/// How long what the lab says may be kept, in seconds: short, because names move with their machines.
+const TTL: u32 = 60;
+/// The most aliases that are followed for one question.
+const MAX_ALIASES: usize = 8;
+/// The class of the internet (RFC 1035 section 3.2.4).
+const INTERNET: u16 = 1;
+
+/// What to do with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Send this.
+    Say(Vec<u8>),
+    /// Ask somebody else, and say what they say.
+    Forward,
+    /// Nothing: it is no question.
+    Silent,
+}
+
+/// What to do with a message from a client; replies over UDP are at most what the client takes.
+pub fn reply(plan: &Plan, message: &[u8], client: IpAddr, over: Transport) -> Reply {
+    let query = match Query::parse(message) {
+        Ok(query) => query,
+        Err(Unreadable::Silent) => return Reply::Silent,
+        Err(Unreadable::Say(code)) => return Reply::Say(wire::bare_reply(message, code)),
+    };
+    let limit = match over {
+        Transport::Udp => query.udp_limit(),
+        Transport::Tcp => usize::from(u16::MAX),
+    };
+    let plain =
+        |code: Code| Reply::Say(wire::Reply::to(&query, message, code, Authority::Others).finish(limit));
+    if query.edns.is_some_and(|edns| edns.version > 0) {
+        return plain(Code::BadVers);
+    }
+    let zone = plan.zone_of(client);
+    if zone.is_none() && !is_local(client) {
+        return plain(Code::Refused);
+    }
+    if query.class != INTERNET || matches!(query.kind, kind::AXFR | kind::IXFR) {
+        return plain(Code::Refused);
+    }
+    match local(plan, &query, message, zone) {
+        Some(reply) => Reply::Say(reply.finish(limit)),
+        None if plan.upstreams.is_empty() => plain(Code::ServFail),
+        None => Reply::Forward,
+    }
+}
+
+/// A reply that says only that no upstream answered.
+pub(crate) fn failed(message: &[u8], over: Transport) -> Option<Vec<u8>> {
+    let query = Query::parse(message).ok()?;
+    let limit = if over == Transport::Udp { query.udp_limit() } else { usize::from(u16::MAX) };
+    Some(wire::Reply::to(&query, message, Code::ServFail, Authority::Others).finish(limit))
+}
+
+/// How a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// In a datagram.
+    Udp,
+    /// Over a connection.
+    Tcp,
+}
+
+/// What the lab itself says; none if the name is not its own.
+fn local(plan: &Plan, query: &Query, message: &[u8], zone: Option<usize>) -> Option<wire::Reply> {
+    if let Some((address, labels)) = query.name.reverse_of() {
+        return reverse(plan, query, message, address, labels);
+    }
+    let record = plan.find(&query.name, zone);
+    let is_ours = query.name.is_in(&plan.domain);
+    match record {
+        None if !is_ours => None,
+        None => {
+            let mut reply = wire::Reply::to(query, message, Code::NxDomain, Authority::Ours);
+            reply.soa(&plan.domain, &plan.domain, TTL, Section::Beside);
+            Some(reply)
+        }
+        Some(record) => records(plan, query, message, zone, record),
+    }
+}
+
+fn records(
+    plan: &Plan,
+    query: &Query,
+    message: &[u8],
+    zone: Option<usize>,
+    record: &Record,
+) -> Option<wire::Reply> {
+    let mut reply = wire::Reply::to(query, message, Code::NoError, Authority::Ours);
+    let mut owner: Option<&Name> = None;
+    let mut record = record;
+    let mut is_answered = false;
+    for _ in 0..MAX_ALIASES {
+        let owned_by = owner.map_or(OwnedBy::Question, OwnedBy::Name);
+        match record {
+            Record::Addresses(addresses) => {
+                for address in addresses.iter().filter(|address| wants(query.kind, address)) {
+                    reply.address(owned_by, TTL, *address);
+                    is_answered = true;
+                }
+                break;
+            }
+            Record::Alias(target) => {
+                reply.name(owned_by, kind::CNAME, TTL, target);
+                is_answered = true;
+                owner = Some(target);
+                match plan.find(target, zone) {
+                    Some(next) if query.kind != kind::CNAME => record = next,
+                    _ => break,
+                }
+            }
+        }
+    }
+    if query.name == plan.domain && matches!(query.kind, kind::SOA | kind::ANY) {
+        reply.soa(&plan.domain, &plan.domain, TTL, Section::Answer);
+        is_answered = true;
+    }
+    if !is_answered {
+        reply.soa(&plan.domain, &plan.domain, TTL, Section::Beside);
+    }
+    Some(reply)
+}
+
+fn wants(kind: u16, address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => matches!(kind, kind::A | kind::ANY),
+        IpAddr::V6(_) => matches!(kind, kind::AAAA | kind::ANY),
+    }
+}
+
+/// The name of an address of the lab, or that a private address has none.
+fn reverse(
+    plan: &Plan,
+    query: &Query,
+    message: &[u8],
+    address: IpAddr,
+    labels: usize,
+) -> Option<wire::Reply> {
+    let is_whole = labels == if address.is_ipv4() { 4 } else { 32 };
+    let is_ours = labels > 0 && (plan.zone_of(address).is_some() || is_local(address));
+    let names = plan.reverses.get(&address).filter(|_| is_whole);
+    if names.is_none() && !is_ours {
+        return None;
+    }
+    let code = if is_whole && names.is_none() { Code::NxDomain } else { Code::NoError };
+    let mut reply = wire::Reply::to(query, message, code, Authority::Ours);
+    match names {
+        Some(names) if matches!(query.kind, kind::PTR | kind::ANY) => {
+            for name in names {
+                reply.name(OwnedBy::Question, kind::PTR, TTL, name);
+            }
+        }
+        _ => {
+            let apex = reverse_apex(plan, address).unwrap_or_else(|| query.name.clone());
+            reply.soa(&apex, &plan.domain, TTL, Section::Beside);
+        }
+    }
+    Some(reply)
+}

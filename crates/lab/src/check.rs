@@ -1,0 +1,205 @@
+//! From a folder to a checked lab: reads it, finds every fault, derives what follows.
+
+mod addresses;
+mod apps;
+mod assertions;
+mod backup;
+mod disks;
+mod machines;
+mod names;
+mod networks;
+mod ports;
+mod secrets;
+mod services;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::clusters;
+use crate::compose;
+use crate::fault::{Code, Fault, Faults};
+use crate::follow::{Follows, Stacks};
+use crate::model::{Lab, ServiceName};
+use crate::names::{Label, Names};
+use crate::policy::Outcome;
+use crate::read::{Reader, Value};
+use crate::source::{FileId, Folder, Span};
+use crate::tree::{Entry, Kind, Node, Table, merge, parse_toml};
+use crate::value::Date;
+
+pub use secrets::{SecretUse, recipients, recipients_path, secret_path, secret_uses};
+
+/// What a check depends on besides the folder.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The day that exceptions are looked at.
+    pub at: Date,
+    /// The services that this version runs; the others are checked and planned, and a warning says so.
+    pub runs: &'static [ServiceName],
+    /// Whether its name servers follow `lists` and `rules`.
+    pub blocks_names: bool,
+}
+
+impl Options {
+    /// A check on a day by a version that runs everything.
+    ///
+    /// A text that is no date stands for the first day of 1970: for tests and examples.
+    pub fn at(day: &str) -> Self {
+        let epoch = || Date::parse("1970-01-01");
+        let at = Date::parse(day).or_else(epoch).unwrap_or_else(Date::today);
+        Self { at, runs: ServiceName::ALL, blocks_names: true }
+    }
+}
+
+/// What could not be read: nothing is concluded from what seems to be missing there.
+struct Unread {
+    /// Tables and lists of which a part is missing.
+    broken: BTreeSet<Span>,
+    /// Whether anything at all could not be read.
+    anything: bool,
+}
+
+impl Unread {
+    fn is_part_of(&self, span: Span) -> bool {
+        self.broken.contains(&span)
+    }
+}
+
+/// A lab folder and everything that is known of it.
+#[derive(Debug)]
+pub struct Checked {
+    /// The folder, with all files that belong to the lab.
+    pub folder: Folder,
+    /// The lab. There may be one although there are faults: then it is what could be read.
+    pub lab: Option<Lab>,
+    /// The compose files of its apps.
+    pub stacks: Stacks,
+    /// What is wrong.
+    pub faults: Faults,
+    /// What follows; empty if there is no lab.
+    pub follows: Follows,
+    /// What became of each assertion.
+    pub assertions: BTreeMap<Label, Outcome>,
+    /// The names that the lab gives.
+    pub names: Names,
+    /// The lab files as one tree.
+    pub(crate) root: Table,
+}
+
+impl Checked {
+    /// The lab, if it has no errors and may be used.
+    pub fn usable(&self) -> Option<&Lab> {
+        self.lab.as_ref().filter(|_| self.faults.errors() == 0)
+    }
+}
+
+/// Checks a lab.
+pub fn check(mut folder: Folder, options: &Options) -> Checked {
+    let mut faults = Faults::default();
+    let root = read_tree(&folder, &mut faults);
+    let names = Names::of(root.table().unwrap_or(&Table::default()));
+    let mut reader = Reader::default();
+    let lab = Lab::read(&root, &mut reader).or_else(|| {
+        reader.incomplete = true;
+        let mut patched = root.clone();
+        stand_in(&mut patched);
+        Lab::read(&patched, &mut Reader::default())
+    });
+    faults.extend(reader.faults.iter().cloned());
+    names.resolve(&reader.references, &mut faults);
+    names.taken_twice(&mut faults);
+    let mut checked = Checked {
+        folder: Folder::from_texts::<String, String>([]),
+        lab: None,
+        stacks: Stacks::new(),
+        faults,
+        follows: Follows::default(),
+        assertions: BTreeMap::new(),
+        names,
+        root: root.table().cloned().unwrap_or_default(),
+    };
+    if let Some(lab) = lab {
+        let anything = reader.incomplete || checked.faults.errors() > 0;
+        let unread = Unread { broken: reader.broken, anything };
+        check_lab(&lab, &mut folder, options, &unread, &mut checked);
+        checked.lab = Some(lab);
+    }
+    checked.faults.settle();
+    checked.folder = folder;
+    checked
+}
+
+/// All lab files as one tree.
+fn read_tree(folder: &Folder, faults: &mut Faults) -> Node {
+    let mut root = Table::default();
+    let mut first = None;
+    for (id, file) in folder.toml_files() {
+        let table = parse_toml(id, file.text(), faults);
+        merge(&mut root, table, faults);
+        first = first.or(Some(id));
+    }
+    clusters::write_out(&mut root, faults);
+    let span = first.map_or_else(no_place, |file| Span::new(file, 0..0));
+    Node { span, kind: Kind::Table(root) }
+}
+
+fn no_place() -> Span {
+    Span::new(FileId::FIRST, 0..0)
+}
+
+/// Puts a lab table that can be read in the place of one that can not, so that the rest is still checked.
+fn stand_in(root: &mut Node) {
+    let span = root.span;
+    let Kind::Table(table) = &mut root.kind else { return };
+    let text = |text: &str| Entry { key: span, node: Node { span, kind: Kind::Text(text.to_owned()) } };
+    let entries = [("name".to_owned(), text("lab")), ("domain".to_owned(), text("lab.invalid"))];
+    let lab = Table::of(entries);
+    table.entries.insert("lab".to_owned(), Entry { key: span, node: Node { span, kind: Kind::Table(lab) } });
+}
+
+/// Every check that needs the model. Those that conclude from something being absent are left out of a lab
+/// that could not be read whole: what seems to be missing may only be unread.
+fn check_lab(lab: &Lab, folder: &mut Folder, options: &Options, unread: &Unread, checked: &mut Checked) {
+    let faults = &mut checked.faults;
+    for (name, app) in &lab.apps {
+        if let Some(compose) = app.stack.as_ref().and_then(|stack| compose::read(folder, stack, faults)) {
+            checked.stacks.insert(name.clone(), compose);
+        }
+    }
+    checked.follows = Follows::from(lab, &checked.stacks, options.at);
+    let (stacks, follows) = (&checked.stacks, &checked.follows);
+
+    names::check(lab, follows, faults);
+    networks::check(lab, faults);
+    addresses::check(lab, faults);
+    machines::check(lab, faults);
+    disks::check(lab, unread, faults);
+    services::check(lab, folder, options, unread, faults);
+    ports::check(lab, stacks, faults);
+    apps::check(lab, stacks, unread, faults);
+    secrets::check(lab, folder, faults);
+    if !unread.anything {
+        backup::check(lab, follows, faults);
+        apps::check_groups(lab, faults);
+        services::check_together(lab, faults);
+        assertions::check_exceptions(lab, &follows.matrix, options.at, faults);
+        checked.assertions = assertions::check(lab, &follows.matrix, faults);
+    }
+}
+
+/// "2 places more" for what a fault does not list.
+fn and_more(shown: usize, all: usize) -> Option<String> {
+    match all.saturating_sub(shown) {
+        0 => None,
+        1 => Some("and 1 more".to_owned()),
+        more => Some(format!("and {more} more")),
+    }
+}
+
+/// A fault that points at several places of one kind.
+fn at_places(code: Code, title: String, mut places: Vec<(Span, String)>) -> Option<Fault> {
+    places.sort_by_key(|(span, _)| *span);
+    let mut places = places.into_iter();
+    let (span, label) = places.next()?;
+    let fault = Fault::new(code, span, title).label(label);
+    Some(places.fold(fault, |fault, (span, label)| fault.also(span, label)))
+}

@@ -1,0 +1,77 @@
+//! The sentences of `[assert]` against the matrix, and exceptions that open nothing.
+
+use std::collections::BTreeMap;
+
+use super::and_more;
+use crate::fault::{Code, Fault, Faults};
+use crate::model::{Exception, Lab, Party};
+use crate::names::Label;
+use crate::policy::{From, Matrix, Outcome, Target, evaluate};
+use crate::read::At;
+use crate::value::Date;
+
+/// How many refutations of one sentence are shown.
+const SHOWN: usize = 4;
+
+pub(super) fn check(lab: &Lab, matrix: &Matrix, faults: &mut Faults) -> BTreeMap<Label, Outcome> {
+    let mut outcomes = BTreeMap::new();
+    for (name, sentence) in &lab.assert {
+        let outcome = evaluate(lab, matrix, sentence);
+        if let Outcome::Fails(refutations) = &outcome {
+            let mut fault =
+                Fault::new(Code::AssertionFails, sentence.span(), format!("`{name}` is not true"));
+            let mut without_place: Vec<&str> = Vec::new();
+            for refutation in refutations.iter().take(SHOWN) {
+                match refutation.because.first() {
+                    Some(because) => {
+                        fault = fault.also(because.span, format!("{}: {}", refutation.what, because.why));
+                    }
+                    None => without_place.push(&refutation.what),
+                }
+            }
+            fault = fault.label(without_place.join("; "));
+            if let Some(more) = and_more(SHOWN, refutations.len()) {
+                fault = fault.help(more);
+            }
+            faults.push(fault.help("change the policy, or the sentence if it is no longer what you want"));
+        }
+        outcomes.insert(name.clone(), outcome);
+    }
+    outcomes
+}
+
+pub(super) fn check_exceptions(lab: &Lab, matrix: &Matrix, at: Date, faults: &mut Faults) {
+    for (name, exception) in &lab.exceptions {
+        match &exception.until {
+            Some(until) if **until < at => {
+                let title =
+                    format!("the exception {name} held until {}: it no longer opens anything", until.value());
+                let fault = Fault::new(Code::ExceptionExpired, until.span(), title);
+                faults.push(fault.help("take it out, or write a later day"));
+            }
+            _ => needless(lab, matrix, name, exception, faults),
+        }
+    }
+}
+
+/// An exception for what the policy opens anyway.
+fn needless(lab: &Lab, matrix: &Matrix, name: &Label, exception: &At<Exception>, faults: &mut Faults) {
+    let (Some(from), Some(to)) = (lab.party(&exception.from), lab.party(&exception.to)) else { return };
+    let from = match (&from, lab.zone_of_party(&from)) {
+        (Party::Internet, _) => From::Internet,
+        (_, Some(zone)) => From::Zone(zone.clone()),
+        (_, None) => return,
+    };
+    let target = match (&to, lab.zone_of_party(&to)) {
+        (Party::Internet, _) => Target::Internet,
+        (Party::App(app), _) => Target::App(app.clone()),
+        (_, Some(zone)) => Target::Zone(zone.clone()),
+        (_, None) => return,
+    };
+    if let [because, ..] = matrix.cell(&from, &target).reasons() {
+        let title = format!("the exception {name} opens what is open: {from} may open {target}");
+        let fault = Fault::new(Code::ExceptionNeedless, exception.span(), title)
+            .also(because.span, because.why.clone());
+        faults.push(fault.help("take it out"));
+    }
+}

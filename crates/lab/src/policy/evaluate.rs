@@ -1,0 +1,412 @@
+//! Whether the sentences of `[assert]` are true of the matrix, and what refutes those that are not.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::matrix::{Because, From, Matrix, Opening, Target, is_published};
+use super::sentence::{Form, Sentence, Word};
+use crate::model::{Lab, Party, PolicyService};
+use crate::names::{MachineName, ZoneName};
+
+/// What became of a sentence.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It is true.
+    Holds,
+    /// It is not, and this shows it.
+    Fails(Vec<Refutation>),
+    /// A name in it is nothing that could be read, so that nothing can be said.
+    Unknown,
+}
+
+/// One thing that shows that a sentence is not true.
+#[derive(Clone, Debug)]
+pub struct Refutation {
+    /// In words: "guests may open nextcloud".
+    pub what: String,
+    /// The lines that make it so.
+    pub because: Vec<Because>,
+}
+
+/// A subject: an origin, and the one thing in it that is meant, if it is not all of it.
+struct Subject {
+    word: String,
+    from: From,
+    party: Option<Party>,
+}
+
+/// An object of a sentence.
+enum Object {
+    Internet,
+    Users,
+    Published,
+    Panels,
+    Service(&'static str),
+    Zone(ZoneName),
+    Host(Party, Option<ZoneName>),
+    App(crate::names::AppName),
+}
+
+/// Whether the sentence is true.
+pub fn evaluate(lab: &Lab, matrix: &Matrix, sentence: &Sentence) -> Outcome {
+    let judge = Judge { lab, matrix };
+    let refutations = match &sentence.form {
+        Form::ReachesAll(subjects) => judge.each_subject(subjects, |subject| judge.closed_cells(subject)),
+        Form::Reaches(subjects, objects) => judge.each_object(objects, |objects| {
+            judge.each_subject(subjects, |subject| judge.not_reached(subject, objects))
+        }),
+        Form::Never(subjects, objects) => judge.each_object(objects, |objects| {
+            judge.each_subject(subjects, |subject| judge.reached(subject, objects))
+        }),
+        Form::OnlyTo(subjects, objects) => judge.each_object(objects, |objects| {
+            judge.each_subject(subjects, |subject| judge.beyond(subject, objects))
+        }),
+        Form::OnlyFrom(subjects, objects) => {
+            judge.each_object(objects, |objects| judge.others_reach(subjects, objects))
+        }
+        Form::Outage { down, within } => Some(judge.outages(*down, *within)),
+    };
+    match refutations {
+        None => Outcome::Unknown,
+        Some(refutations) if refutations.is_empty() => Outcome::Holds,
+        Some(refutations) => Outcome::Fails(refutations),
+    }
+}
+
+struct Judge<'l> {
+    lab: &'l Lab,
+    matrix: &'l Matrix,
+}
+
+impl Judge<'_> {
+    fn subject(&self, word: &Word) -> Option<Subject> {
+        let party = self.lab.party_named(&word.text)?;
+        let (from, party) = match party {
+            Party::Internet => (From::Internet, None),
+            Party::Zone(zone) => (From::Zone(zone), None),
+            party @ (Party::Machine(_) | Party::Device(_)) => {
+                (From::Zone(self.lab.zone_of_party(&party)?.clone()), Some(party))
+            }
+            Party::App(_) | Party::Gear(_) => return None,
+        };
+        Some(Subject { word: word.text.clone(), from, party })
+    }
+
+    fn object(&self, word: &Word) -> Option<Object> {
+        if let Some(party) = self.lab.party_named(&word.text) {
+            return Some(match party {
+                Party::Internet => Object::Internet,
+                Party::Zone(zone) => Object::Zone(zone),
+                Party::App(app) => Object::App(app),
+                party => Object::Host(party.clone(), self.lab.zone_of_party(&party).cloned()),
+            });
+        }
+        match PolicyService::known(&word.text)? {
+            PolicyService::Users => Some(Object::Users),
+            PolicyService::Published => Some(Object::Published),
+            PolicyService::Panels => Some(Object::Panels),
+            PolicyService::Service(name) => Some(Object::Service(name)),
+            PolicyService::App(_) => None,
+        }
+    }
+
+    fn each_subject(
+        &self,
+        subjects: &[Word],
+        mut judge: impl FnMut(&Subject) -> Vec<Refutation>,
+    ) -> Option<Vec<Refutation>> {
+        let mut refutations = Vec::new();
+        for word in subjects {
+            refutations.extend(judge(&self.subject(word)?));
+        }
+        Some(refutations)
+    }
+
+    fn each_object(
+        &self,
+        objects: &[Word],
+        judge: impl FnOnce(&[&Object]) -> Option<Vec<Refutation>>,
+    ) -> Option<Vec<Refutation>> {
+        let objects: Option<Vec<Object>> = objects.iter().map(|word| self.object(word)).collect();
+        let objects = objects?;
+        judge(&objects.iter().collect::<Vec<_>>())
+    }
+
+    fn closed_cells(&self, subject: &Subject) -> Vec<Refutation> {
+        let closed = self
+            .matrix
+            .row(&subject.from)
+            .filter(|(target, cell)| !cell.is_open() && !self.is_own(subject, target));
+        closed.map(|(target, _)| refuted(format!("{} may not open {target}", subject.word), &[])).collect()
+    }
+
+    /// The objects that the subject can not open.
+    fn not_reached(&self, subject: &Subject, objects: &[&Object]) -> Vec<Refutation> {
+        let mut refutations = Vec::new();
+        for object in objects {
+            let mut targets: Vec<&Target> = self
+                .matrix
+                .row(&subject.from)
+                .map(|(target, _)| target)
+                .filter(|target| self.is(object, target))
+                .collect();
+            let host_zone;
+            if let Object::Host(party, Some(zone)) = object {
+                if self.openings_of(subject).any(|opening| opening.to == *party && opening.ports.is_empty()) {
+                    continue;
+                }
+                host_zone = Target::Zone(zone.clone());
+                targets = vec![&host_zone];
+            }
+            for target in targets {
+                if !self.matrix.cell(&subject.from, target).is_open() {
+                    refutations.push(refuted(format!("{} may not open {target}", subject.word), &[]));
+                }
+            }
+        }
+        refutations
+    }
+
+    /// What the subject can open that ends at one of the objects.
+    fn reached(&self, subject: &Subject, objects: &[&Object]) -> Vec<Refutation> {
+        let ends = |target: &Target| objects.iter().any(|object| self.touches(object, target));
+        let mut refutations = self.open_cells(subject, ends);
+        let openings = self.openings_of(subject);
+        let hits =
+            openings.filter(|opening| objects.iter().any(|object| self.opening_touches(object, opening)));
+        refutations.extend(hits.map(|opening| self.opening_refutes(opening)));
+        refutations
+    }
+
+    /// What the subject can open that is none of the objects.
+    fn beyond(&self, subject: &Subject, objects: &[&Object]) -> Vec<Refutation> {
+        let other = |target: &Target| {
+            !self.is_own(subject, target) && !objects.iter().any(|object| self.covers(object, target))
+        };
+        let mut refutations = self.open_cells(subject, other);
+        let openings = self.openings_of(subject);
+        let others =
+            openings.filter(|opening| !objects.iter().any(|object| self.opening_touches(object, opening)));
+        refutations.extend(others.map(|opening| self.opening_refutes(opening)));
+        refutations
+    }
+
+    /// Who, besides the subjects, can open one of the objects.
+    fn others_reach(&self, subjects: &[Word], objects: &[&Object]) -> Option<Vec<Refutation>> {
+        let allowed: Option<Vec<Subject>> = subjects.iter().map(|word| self.subject(word)).collect();
+        let allowed = allowed?;
+        let mut refutations = Vec::new();
+        for (from, _) in self.matrix.rows() {
+            if allowed.iter().any(|subject| subject.from == *from && subject.party.is_none()) {
+                continue;
+            }
+            let is_own = |object: &Object| matches!((object, from), (Object::Zone(zone), From::Zone(own)) if zone == own);
+            let objects: Vec<&Object> = objects.iter().copied().filter(|object| !is_own(object)).collect();
+            let other = Subject { word: from.to_string(), from: from.clone(), party: None };
+            let found = self.reached(&other, &objects);
+            let by_allowed = |opening: &Opening| {
+                allowed.iter().any(|subject| subject.party.as_ref() == Some(&opening.from))
+            };
+            let excused: BTreeSet<String> = self
+                .openings_of(&other)
+                .filter(|opening| by_allowed(opening))
+                .map(|opening| self.opening_refutes(opening).what)
+                .collect();
+            refutations.extend(found.into_iter().filter(|refutation| !excused.contains(&refutation.what)));
+        }
+        Some(refutations)
+    }
+
+    fn open_cells(&self, subject: &Subject, wanted: impl Fn(&Target) -> bool) -> Vec<Refutation> {
+        self.matrix
+            .row(&subject.from)
+            .filter(|(target, cell)| cell.is_open() && wanted(target))
+            .map(|(target, cell)| refuted(format!("{} may open {target}", subject.word), cell.reasons()))
+            .collect()
+    }
+
+    /// Exceptions that let the subject, or something in it, open something.
+    fn openings_of<'s>(&'s self, subject: &'s Subject) -> impl Iterator<Item = &'s Opening> {
+        self.matrix.openings().iter().filter(move |opening| {
+            let from = opening.from_zone.clone().map_or(From::Internet, From::Zone);
+            let is_all_of_zone = matches!(opening.from, Party::Zone(_) | Party::Internet);
+            match &subject.party {
+                None => from == subject.from,
+                Some(party) => opening.from == *party || (is_all_of_zone && from == subject.from),
+            }
+        })
+    }
+
+    fn opening_refutes(&self, opening: &Opening) -> Refutation {
+        let why = format!("exception `{}`", opening.name);
+        refuted(format!("{} is opened", opening.words(self.lab)), &[Because { span: opening.span, why }])
+    }
+
+    /// Whether the target is the zone of the subject, or its own panels: nothing that it has to be let into.
+    fn is_own(&self, subject: &Subject, target: &Target) -> bool {
+        match (&subject.from, target) {
+            (From::Zone(own), Target::Zone(_) | Target::Panels(_)) => {
+                self.matrix.entry_zone(target) == Some(own)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the target is the object, or one of those that it stands for.
+    fn is(&self, object: &Object, target: &Target) -> bool {
+        match (object, target) {
+            (Object::Internet, Target::Internet)
+            | (Object::Users, Target::App(_) | Target::Offer(_))
+            | (Object::Panels, Target::Panels(_)) => true,
+            (Object::Published, Target::App(app)) => is_published(self.lab, app),
+            (Object::Service(name), Target::Service(target)) => name == target,
+            (Object::Zone(zone), Target::Zone(target)) => zone == target,
+            (Object::App(app), Target::App(target)) => app == target,
+            (Object::Host(Party::Device(device), _), Target::Offer(target)) => device == target,
+            _ => false,
+        }
+    }
+
+    /// Whether a sentence that allows the object allows the target.
+    fn covers(&self, object: &Object, target: &Target) -> bool {
+        let ends_in = |zone: &ZoneName| self.matrix.entry_zone(target) == Some(zone);
+        self.is(object, target) || matches!(object, Object::Zone(zone) if ends_in(zone))
+    }
+
+    /// Whether who can open the target can open the object, or some of it.
+    fn touches(&self, object: &Object, target: &Target) -> bool {
+        match (object, target) {
+            (Object::Zone(_), target) => self.covers(object, target),
+            (Object::Host(_, Some(zone)), Target::Zone(target)) => zone == target,
+            (Object::Host(Party::Machine(machine), Some(zone)), Target::Panels(target)) => {
+                zone == target
+                    && self.lab.machines.get(machine).is_some_and(|machine| !machine.panels.is_empty())
+            }
+            (Object::Host(Party::Machine(machine), _), Target::Service(_) | Target::App(_)) => {
+                self.runs_on(target, machine)
+            }
+            _ => self.is(object, target),
+        }
+    }
+
+    fn runs_on(&self, target: &Target, machine: &MachineName) -> bool {
+        match target {
+            Target::App(app) => self.lab.apps.get(app).is_some_and(|app| *app.on == *machine),
+            Target::Service(name) => {
+                self.lab.placed().iter().any(|placed| {
+                    placed.service.word() == *name && placed.on.iter().any(|on| **on == *machine)
+                })
+            }
+            _ => false,
+        }
+    }
+
+    fn opening_touches(&self, object: &Object, opening: &Opening) -> bool {
+        match (object, &opening.to) {
+            (Object::Internet, Party::Internet) | (Object::Users, Party::App(_)) => true,
+            (Object::Zone(zone), _) => opening.to_zone.as_ref() == Some(zone),
+            (Object::Host(party, zone), to) => {
+                to == party || matches!(to, Party::Zone(to) if Some(to) == zone.as_ref())
+            }
+            (Object::App(app), Party::App(to)) => app == to,
+            (Object::Published, Party::App(app)) => is_published(self.lab, app),
+            _ => false,
+        }
+    }
+
+    /// Every set of `down` tunnels that, when down, leaves two sites without a way that is short enough.
+    fn outages(&self, down: usize, within: Option<usize>) -> Vec<Refutation> {
+        let site = |router: &str| self.lab.routers.get(router).map(|router| router.site.as_str());
+        let tunnels: Vec<Way> = self
+            .lab
+            .tunnels
+            .iter()
+            .filter_map(|(name, tunnel)| {
+                let (one, other) = tunnel.ends()?;
+                Some(Way { tunnel: name.as_str(), ends: [site(one.as_str())?, site(other.as_str())?] })
+            })
+            .collect();
+        let zones = self.lab.zones.iter().map(|(_, zone)| zone.site.as_str());
+        let sites: BTreeSet<&str> =
+            self.lab.routers.iter().map(|(_, router)| router.site.as_str()).chain(zones).collect();
+        let mut refutations = Vec::new();
+        for cut in subsets(tunnels.len(), down.min(tunnels.len())) {
+            let up = tunnels.iter().enumerate().filter(|(at, _)| !cut.contains(at)).map(|(_, way)| way);
+            let ways = Ways::of(up);
+            let cut: Vec<&str> = cut.iter().filter_map(|at| tunnels.get(*at)).map(|way| way.tunnel).collect();
+            let when =
+                if cut.is_empty() { "as it is".to_owned() } else { format!("without {}", cut.join(" and ")) };
+            for (at, from) in sites.iter().enumerate() {
+                let hops = ways.hops_from(from);
+                for to in sites.iter().skip(at + 1) {
+                    let what = match (hops.get(to), within) {
+                        (None, _) => format!("{when}, {from} and {to} have no way to each other"),
+                        (Some(hops), Some(within)) if *hops > within => {
+                            format!("{when}, the way from {from} to {to} is {hops} hops long")
+                        }
+                        _ => continue,
+                    };
+                    refutations.push(refuted(what, &[]));
+                }
+            }
+        }
+        refutations
+    }
+}
+
+/// A tunnel between two sites.
+struct Way<'l> {
+    tunnel: &'l str,
+    ends: [&'l str; 2],
+}
+
+/// The sites that each site has a tunnel to.
+struct Ways<'l>(BTreeMap<&'l str, Vec<&'l str>>);
+
+impl<'l> Ways<'l> {
+    fn of<'w>(ways: impl Iterator<Item = &'w Way<'l>>) -> Self
+    where
+        'l: 'w,
+    {
+        let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for Way { ends: [one, other], .. } in ways {
+            next.entry(one).or_default().push(other);
+            next.entry(other).or_default().push(one);
+        }
+        Self(next)
+    }
+
+    /// How many tunnels the shortest way from a site to each other crosses.
+    fn hops_from(&self, start: &'l str) -> BTreeMap<&'l str, usize> {
+        let mut hops = BTreeMap::from([(start, 0)]);
+        let mut queue = VecDeque::from([(start, 0)]);
+        while let Some((at, distance)) = queue.pop_front() {
+            for to in self.0.get(at).into_iter().flatten() {
+                if !hops.contains_key(to) {
+                    hops.insert(to, distance + 1);
+                    queue.push_back((to, distance + 1));
+                }
+            }
+        }
+        hops
+    }
+}
+
+fn refuted(what: String, because: &[Because]) -> Refutation {
+    Refutation { what, because: because.to_vec() }
+}
+
+/// The sets of exactly `size` numbers below `count`. Fewer tunnels down are better than more, so that these
+/// are the worst cases.
+fn subsets(count: usize, size: usize) -> Vec<Vec<usize>> {
+    if size == 0 {
+        return vec![Vec::new()];
+    }
+    let mut sets = Vec::new();
+    for last in (size - 1)..count {
+        for mut set in subsets(last, size - 1) {
+            set.push(last);
+            sets.push(set);
+        }
+    }
+    sets
+}

@@ -1,0 +1,175 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// A homelab in one binary and one file: one lab file says what is true of the lab, and names, routes, rules,
+/// probes and copies follow from it.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, after_help = "Start with `polis check FOLDER`.")]
+pub(crate) struct Args {
+    /// The lab: a folder of `*.toml` files, or one file. Without it, this folder if it has a `lab.toml`, else
+    /// `/etc/polis/lab`.
+    #[arg(long, global = true, value_name = "PATH", env = "POLIS_LAB")]
+    pub(crate) lab: Option<PathBuf>,
+
+    /// The day to look at, for exceptions that expire; without it, today.
+    #[arg(long, global = true, value_name = "YYYY-MM-DD", value_parser = parse_date)]
+    pub(crate) at: Option<lab::value::Date>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+fn parse_date(text: &str) -> Result<lab::value::Date, String> {
+    lab::value::Date::parse(text).ok_or_else(|| "write year, month and day: 2026-03-01".to_owned())
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say everything that is wrong with a lab, at once.
+    ///
+    /// Errors are what contradicts itself or can not be carried out; warnings are what you may come to regret.
+    /// The exit status is 0 if there are no errors, 1 if there are, 2 if the command was used wrongly.
+    #[command(
+        after_help = "Examples:\n  polis check examples/aegean\n  polis check --at 2027-01-01 --json my-lab.toml"
+    )]
+    Check(CheckArgs),
+
+    /// Say what a key means, or what follows for a thing and from which lines.
+    #[command(
+        after_help = "Examples:\n  polis explain machines.memory\n  polis explain app nextcloud\n  polis explain \
+                            machine naxos\n  polis explain name cloud.lab.example.net\n  polis explain name \
+                            10.10.50.10\n  polis explain zone guests to servers\n  polis explain address-taken"
+    )]
+    Explain(ExplainArgs),
+
+    /// Show what each app and machine has of everything that can follow, and what it lacks.
+    Coverage(CoverageArgs),
+
+    /// Print the JSON schema of the lab file, for editors.
+    #[command(
+        after_help = "Put its path in the first line of a lab file, and editors that know TOML complete and check \
+                            it:\n  #:schema ./lab.schema.json"
+    )]
+    Schema,
+
+    /// Names for machines.
+    #[command(subcommand)]
+    Name(NameCommand),
+
+    /// Secrets of the lab: encrypted for its owner and for the machines that need them.
+    #[command(subcommand)]
+    Secret(SecretCommand),
+
+    /// This machine.
+    #[command(subcommand)]
+    Machine(MachineCommand),
+
+    /// Do what the lab says that a machine does, and follow the lab file as it changes.
+    ///
+    /// A file with errors never replaces the one that runs. SIGHUP makes it look at once.
+    #[command(
+        after_help = "Example, without any privilege:\n  polis run --lab examples/aegean --machine naxos --listen \
+                            127.0.0.1:10053\n  dig @127.0.0.1 -p 10053 cloud.lab.example.net"
+    )]
+    Run(RunArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The lab; the same as `--lab`.
+    #[arg(value_name = "LAB")]
+    pub(crate) path: Option<PathBuf>,
+
+    /// Print the faults as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// `KEY`, `app NAME`, `machine NAME`, `name NAME`, `zone A to B`, or the name of a fault.
+    #[arg(required = true, num_args = 1..=4, value_name = "WHAT")]
+    pub(crate) what: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CoverageArgs {
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NameCommand {
+    /// Suggest free names from the list of a site: the bigger the machine, the bigger the place.
+    #[command(after_help = "Example:\n  polis name suggest --site home --memory '8 GB'")]
+    Suggest {
+        /// The site; it can be left out if only one has a list of names.
+        #[arg(long)]
+        site: Option<String>,
+        /// The memory of the machine.
+        #[arg(long, value_name = "SIZE")]
+        memory: Option<String>,
+        /// How many names.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+        count: u16,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Make your own key pair, if you have none, and print the line for the lab file.
+    Key,
+    /// Give a secret its value: asked for, or read from standard input.
+    #[command(
+        after_help = "Examples:\n  polis secret set cloudflare\n  pass show cloudflare | polis secret set cloudflare"
+    )]
+    Set {
+        /// Its name, as in `secret:NAME`.
+        name: String,
+    },
+    /// List the secrets that the lab needs, and for whom they are encrypted.
+    List,
+    /// Remove a secret.
+    Rm {
+        /// Its name.
+        name: String,
+    },
+    /// Encrypt all secrets anew for those who need them now.
+    Rekey {
+        /// Your private key, as `polis secret key` made it.
+        #[arg(long, value_name = "FILE", env = "POLIS_IDENTITY")]
+        identity: Option<PathBuf>,
+    },
+    /// Print the page to keep in a drawer: your private key, and how to get everything back without Polis.
+    Sheet {
+        /// Your private key, as `polis secret key` made it.
+        #[arg(long, value_name = "FILE", env = "POLIS_IDENTITY")]
+        identity: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MachineCommand {
+    /// Make this machine's key pair, if it has none, and print the line for the lab file.
+    Key {
+        /// Where the machine keeps its state.
+        #[arg(long, value_name = "FOLDER", env = "POLIS_STATE", default_value = "/var/lib/polis")]
+        state: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// The machine of the lab to be.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) machine: String,
+
+    /// Answer names here, over UDP and TCP, instead of at the addresses of the lab file.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+}

@@ -1,0 +1,86 @@
+//! What can go wrong with a command.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The exit status for a lab with errors, and for work that failed.
+const FAILED: u8 = 1;
+/// The exit status for a command that was used wrongly.
+const MISUSED: u8 = 2;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// There is no lab where one was looked for.
+    #[error("{0}")]
+    NoLab(#[from] lab::OpenError),
+    #[error("there is no lab here, and none in /etc/polis/lab")]
+    NoLabAnywhere,
+    /// A word of the command line means nothing.
+    #[error("{what}")]
+    Misuse { what: String, help: Option<String> },
+    /// The lab has errors, which have been shown.
+    #[error("the lab has errors")]
+    LabHasErrors,
+    #[error("can not {doing} `{}`: {source}", .path.display())]
+    File { doing: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("{what}")]
+    Secret { what: String, help: Option<String> },
+    #[error("{0}")]
+    Dns(#[from] dns::Fault),
+    #[error("can not start: {0}")]
+    Start(std::io::Error),
+}
+
+impl From<lab::NothingThere> for Fault {
+    fn from(nothing: lab::NothingThere) -> Self {
+        Self::Misuse { what: nothing.what, help: nothing.help }
+    }
+}
+
+impl Fault {
+    pub(crate) fn misuse(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Misuse { what: what.into(), help: Some(help.into()) }
+    }
+
+    pub(crate) fn secret(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Secret { what: what.into(), help: Some(help.into()) }
+    }
+
+    /// What to do about it.
+    pub(crate) fn help(&self) -> Option<String> {
+        match self {
+            Self::NoLab(_) => Some("name a folder of `*.toml` files, or one file: `--lab PATH`".to_owned()),
+            Self::NoLabAnywhere => {
+                Some("name one: `--lab PATH`; an example is in `examples/aegean`".to_owned())
+            }
+            Self::Misuse { help, .. } | Self::Secret { help, .. } => help.clone(),
+            Self::LabHasErrors => Some("`polis check` shows them".to_owned()),
+            Self::Dns(dns::Fault::Bind { address, source, .. }) => Some(match source.kind() {
+                std::io::ErrorKind::PermissionDenied => {
+                    format!(
+                        "port {} is for root; try another one: `--listen 127.0.0.1:10053`",
+                        address.port()
+                    )
+                }
+                std::io::ErrorKind::AddrInUse => {
+                    format!("something else listens there: `ss -lnp 'sport = :{}'` says what", address.port())
+                }
+                std::io::ErrorKind::AddrNotAvailable => {
+                    "this machine does not have the address; to try it out: `--listen 127.0.0.1:10053`"
+                        .to_owned()
+                }
+                _ => "try another address: `--listen 127.0.0.1:10053`".to_owned(),
+            }),
+            Self::Dns(dns::Fault::NoAddress) | Self::File { .. } | Self::Start(_) => None,
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NoLab(_) | Self::NoLabAnywhere | Self::Misuse { .. } => MISUSED.into(),
+            Self::LabHasErrors | Self::File { .. } | Self::Secret { .. } | Self::Dns(_) | Self::Start(_) => {
+                FAILED.into()
+            }
+        }
+    }
+}
