@@ -33,7 +33,7 @@ use crate::names::{
     TunnelName, ZoneName,
 };
 use crate::policy::Sentence;
-use crate::read::{Map, table};
+use crate::read::{Map, Value, table};
 
 table! {
     /// A lab: what is true of it.
@@ -92,5 +92,13 @@ table! {
         git_mirrors: Map<Label, GitMirror> = default(Map::default());
         /// What people use.
         apps: Map<AppName, App> = default(Map::default());
+    }
+}
+
+impl Lab {
+    /// The lab as TOML: only what was written, the members of clusters as machines. It reads back as the same
+    /// lab.
+    pub fn to_toml(&self) -> String {
+        Value::print(self).document()
     }
 }
