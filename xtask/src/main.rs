@@ -1,2 +1,65 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask ci` is what a change has to pass, the others are its parts.
+
+mod bench;
+mod ci;
+mod docs;
+mod fuzz;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Developer commands of Polis", arg_required_else_help = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that a change has to pass.
+    Ci {
+        /// How long each fuzz target runs.
+        #[arg(long, default_value_t = 20)]
+        fuzz_seconds: u32,
+    },
+    /// The rules of the house that a program can check.
+    Tidy,
+    /// Write the generated pages of `docs/` anew.
+    Docs,
+    /// Run the fuzz targets with what is known to be interesting, and go on from there.
+    Fuzz {
+        /// Only this target.
+        target: Option<String>,
+        /// How long each runs.
+        #[arg(long, default_value_t = 20)]
+        seconds: u32,
+    },
+    /// Measure, and write `bench/figures.md`.
+    Bench {
+        /// Also how long a bare clone takes to its first answered name.
+        #[arg(long)]
+        clone: bool,
+    },
+    /// Run a command and print its CPU time and its peak of memory; a part of `bench`.
+    #[command(hide = true)]
+    Measure { command: Vec<String> },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().command {
+        Command::Ci { fuzz_seconds } => ci::run(fuzz_seconds),
+        Command::Tidy => tidy::run(),
+        Command::Docs => docs::write(),
+        Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
+        Command::Bench { clone } => bench::run(clone),
+        Command::Measure { command } => bench::measure(&command),
+    }
+}
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}

@@ -165,3 +165,129 @@ fn reverse(
     }
     Some(reply)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::plan;
+
+    const LAB: &str = r#"
+[lab]
+name = "home"
+domain = "lab.example.net"
+[sites]
+here = {}
+[zones]
+lan = { site = "here", vlan = 10, cidr = ["10.0.0.0/24", "fd00::/64"] }
+far = { site = "here", vlan = 20, cidr = "192.0.2.0/25" }
+[routers]
+gateway = { site = "here", kind = "linux" }
+[machines]
+naxos = { address = ["10.0.0.2", "fd00::2"] }
+[apps.deep]
+on = "naxos"
+serve = { host = "a.b", port = 80, login = "own" }
+[dns]
+on = "naxos"
+upstreams = ["9.9.9.9"]
+rewrites = { "*.wild.example" = "10.0.0.9", "alias.example" = "naxos.lab.example.net" }
+"#;
+
+    fn a_plan() -> Plan {
+        let checked =
+            lab::check(lab::Folder::from_texts([("lab.toml", LAB)]), &lab::Options::at("2026-11-01"));
+        assert!(checked.faults.is_empty(), "{:?}", checked.faults);
+        let lab = checked.usable().unwrap();
+        plan(lab, &checked.follows, lab.machines.keys().next().unwrap()).unwrap()
+    }
+
+    fn question(name: &str, kind: u16) -> Vec<u8> {
+        let mut message = vec![0x12, 0x34, 0x01, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        message.extend_from_slice(Name::parse(name).unwrap().wire());
+        message.extend_from_slice(&kind.to_be_bytes());
+        message.extend_from_slice(&INTERNET.to_be_bytes());
+        message
+    }
+
+    /// What is said, as "code, authoritative, answers, beside", and the last bytes of the message.
+    fn ask(name: &str, kind: u16, client: &str) -> (String, Vec<u8>) {
+        let said = match reply(&a_plan(), &question(name, kind), client.parse().unwrap(), Transport::Udp) {
+            Reply::Say(said) => said,
+            other => return (format!("{other:?}"), Vec::new()),
+        };
+        let authority = if said[2] & 0x04 != 0 { "ours" } else { "others" };
+        let counts = (said[7], said[9]);
+        (format!("{} {authority} {} {}", said[3] & 0x0F, counts.0, counts.1), said)
+    }
+
+    #[track_caller]
+    fn check(name: &str, kind: u16, client: &str, expected: &str, end: &[u8]) {
+        let (said, message) = ask(name, kind, client);
+        assert_eq!(said, expected, "{name}");
+        assert!(message.ends_with(end), "{name}: {message:?}");
+    }
+
+    #[test]
+    fn own_names_are_answered_with_authority() {
+        check("naxos.lab.example.net", kind::A, "10.0.0.9", "0 ours 1 0", &[10, 0, 0, 2]);
+        check("NAXOS.lab.example.net", kind::AAAA, "10.0.0.9", "0 ours 1 0", &[0, 0, 0, 0, 0, 0, 0, 2]);
+        check("naxos.lab.example.net", kind::ANY, "10.0.0.9", "0 ours 2 0", &[]);
+        check("naxos.lab.example.net", 16, "10.0.0.9", "0 ours 0 1", &[0, 0, 0, 60]);
+        check("nobody.lab.example.net", kind::A, "10.0.0.9", "3 ours 0 1", &[0, 0, 0, 60]);
+        check("lab.example.net", kind::SOA, "10.0.0.9", "0 ours 1 0", &[0, 0, 0, 60]);
+        check("b.lab.example.net", kind::A, "10.0.0.9", "0 ours 0 1", &[]);
+        check("a.b.lab.example.net", kind::A, "10.0.0.9", "0 ours 1 0", &[10, 0, 0, 2]);
+    }
+
+    #[test]
+    fn answers_depend_on_the_zone_of_who_asks() {
+        check("gateway.lab.example.net", kind::A, "10.0.0.9", "0 ours 1 0", &[10, 0, 0, 1]);
+        check("gateway.lab.example.net", kind::A, "192.0.2.9", "0 ours 1 0", &[192, 0, 2, 1]);
+        check("gateway.lab.example.net", kind::A, "127.0.0.1", "0 ours 1 0", &[10, 0, 0, 1]);
+    }
+
+    #[test]
+    fn rewrites_and_aliases() {
+        check("any.wild.example", kind::A, "10.0.0.9", "0 ours 1 0", &[10, 0, 0, 9]);
+        check("wild.example", kind::A, "10.0.0.9", "Forward", &[]);
+        check("alias.example", kind::A, "10.0.0.9", "0 ours 2 0", &[10, 0, 0, 2]);
+        check("alias.example", kind::CNAME, "10.0.0.9", "0 ours 1 0", &[0]);
+    }
+
+    #[test]
+    fn reverse_names_of_the_lab_and_of_private_networks_stay_here() {
+        check(
+            "2.0.0.10.in-addr.arpa",
+            kind::PTR,
+            "10.0.0.9",
+            "0 ours 1 0",
+            b"\x05naxos\x03lab\x07example\x03net\0",
+        );
+        check("3.0.0.10.in-addr.arpa", kind::PTR, "10.0.0.9", "3 ours 0 1", &[]);
+        check("9.9.168.192.in-addr.arpa", kind::PTR, "10.0.0.9", "3 ours 0 1", &[]);
+        check("10.in-addr.arpa", kind::SOA, "10.0.0.9", "0 ours 0 1", &[]);
+        check("9.9.9.9.in-addr.arpa", kind::PTR, "10.0.0.9", "Forward", &[]);
+        let six = wire::reverse_name("fd00::2".parse().unwrap());
+        check(&six, kind::PTR, "10.0.0.9", "0 ours 1 0", &[]);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_forwarded_and_strangers_are_refused() {
+        check("example.org", kind::A, "10.0.0.9", "Forward", &[]);
+        check("example.org", kind::A, "198.51.100.1", "5 others 0 0", &[]);
+        check("naxos.lab.example.net", kind::A, "2001:db8::1", "5 others 0 0", &[]);
+        check("example.org", kind::AXFR, "10.0.0.9", "5 others 0 0", &[]);
+    }
+
+    #[test]
+    fn a_newer_edns_is_told_so() {
+        let mut message = question("naxos.lab.example.net", kind::A);
+        message[11] = 1;
+        message.extend_from_slice(&[0, 0, 41, 4, 0xD0, 0, 1, 0, 0, 0, 0]);
+        let Reply::Say(said) = reply(&a_plan(), &message, "10.0.0.9".parse().unwrap(), Transport::Udp) else {
+            panic!("nothing is said")
+        };
+        // BADVERS is 16: its upper bits stand in the OPT record, its lower ones in the header.
+        assert_eq!((said[3] & 0x0F, said[said.len() - 6]), (0, 1));
+    }
+}

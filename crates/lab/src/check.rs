@@ -81,8 +81,8 @@ pub struct Checked {
     pub assertions: BTreeMap<Label, Outcome>,
     /// The names that the lab gives.
     pub names: Names,
-    /// The lab files as one tree.
-    pub(crate) root: Table,
+    /// The lab files as one tree: a table.
+    pub(crate) root: Node,
 }
 
 impl Checked {
@@ -96,14 +96,11 @@ impl Checked {
 pub fn check(mut folder: Folder, options: &Options) -> Checked {
     let mut faults = Faults::default();
     let root = read_tree(&folder, &mut faults);
-    let names = Names::of(root.table().unwrap_or(&Table::default()));
+    let names = Names::of(&root);
     let mut reader = Reader::default();
-    let lab = Lab::read(&root, &mut reader).or_else(|| {
-        reader.incomplete = true;
-        let mut patched = root.clone();
-        stand_in(&mut patched);
-        Lab::read(&patched, &mut Reader::default())
-    });
+    let read = Lab::read(&root, &mut reader);
+    let stands_in = read.is_none();
+    let lab = read.or_else(|| Lab::read(&with_stand_in(&root), &mut Reader::default()));
     faults.extend(reader.faults.iter().cloned());
     names.resolve(&reader.references, &mut faults);
     names.taken_twice(&mut faults);
@@ -115,13 +112,13 @@ pub fn check(mut folder: Folder, options: &Options) -> Checked {
         follows: Follows::default(),
         assertions: BTreeMap::new(),
         names,
-        root: root.table().cloned().unwrap_or_default(),
+        root,
     };
     if let Some(lab) = lab {
-        let anything = reader.incomplete || checked.faults.errors() > 0;
+        let anything = stands_in || reader.incomplete || checked.faults.errors() > 0;
         let unread = Unread { broken: reader.broken, anything };
         check_lab(&lab, &mut folder, options, &unread, &mut checked);
-        checked.lab = Some(lab);
+        checked.lab = Some(lab).filter(|_| !stands_in);
     }
     checked.faults.settle();
     checked.folder = folder;
@@ -146,14 +143,16 @@ fn no_place() -> Span {
     Span::new(FileId::FIRST, 0..0)
 }
 
-/// Puts a lab table that can be read in the place of one that can not, so that the rest is still checked.
-fn stand_in(root: &mut Node) {
+/// The tree with a lab table that can be read in the place of one that can not, so that the rest is still
+/// checked.
+fn with_stand_in(root: &Node) -> Node {
     let span = root.span;
-    let Kind::Table(table) = &mut root.kind else { return };
-    let text = |text: &str| Entry { key: span, node: Node { span, kind: Kind::Text(text.to_owned()) } };
-    let entries = [("name".to_owned(), text("lab")), ("domain".to_owned(), text("lab.invalid"))];
-    let lab = Table::of(entries);
-    table.entries.insert("lab".to_owned(), Entry { key: span, node: Node { span, kind: Kind::Table(lab) } });
+    let entry = |kind: Kind| Entry { key: span, node: Node { span, kind } };
+    let text = |text: &str| entry(Kind::Text(text.to_owned()));
+    let lab = Table::of([("name".to_owned(), text("lab")), ("domain".to_owned(), text("lab.invalid"))]);
+    let mut table = root.table().cloned().unwrap_or_default();
+    table.entries.insert("lab".to_owned(), entry(Kind::Table(lab)));
+    Node { span, kind: Kind::Table(table) }
 }
 
 /// Every check that needs the model. Those that conclude from something being absent are left out of a lab

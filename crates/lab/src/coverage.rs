@@ -244,7 +244,7 @@ impl View<'_> {
             .follows
             .matrix
             .rows()
-            .filter_map(|(from, row)| Some((from, row.get(target)?.reasons().first()?.span)))
+            .filter_map(|from| Some((from, self.follows.matrix.cell(from, target).reasons().first()?.span)))
             .collect();
         if open.is_empty() {
             return missing(format!("name the {what} in a row of `[policy]`: no zone may open it"));

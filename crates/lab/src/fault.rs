@@ -9,7 +9,7 @@ mod suggest;
 
 pub use code::{Code, Severity};
 pub use render::{Style, render_json, render_text};
-pub(crate) use suggest::nearest;
+pub use suggest::nearest;
 
 use crate::source::{Folder, Span};
 

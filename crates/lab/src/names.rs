@@ -10,7 +10,7 @@ use crate::model::PolicyService;
 use crate::print::Toml;
 use crate::read::{MapKey, Reader, Reference, Shape, TextInfo, Value};
 use crate::source::Span;
-use crate::tree::{Node, Table};
+use crate::tree::Node;
 
 /// A kind of thing that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -368,10 +368,10 @@ pub struct Names {
 
 impl Names {
     /// The names of a whole lab.
-    pub(crate) fn of(root: &Table) -> Self {
+    pub(crate) fn of(root: &Node) -> Self {
         let mut names = Self::default();
         for (noun, table, _) in Noun::TABLES {
-            let Some(table) = root.get(table).and_then(Node::table) else { continue };
+            let Some(table) = root.table().and_then(|root| root.get(table)?.table()) else { continue };
             for (name, entry) in &table.entries {
                 names.given.entry(name.clone()).or_default().push((noun, entry.key));
             }

@@ -94,10 +94,21 @@ impl File {
 
     /// Line and column of a byte.
     pub fn position(&self, byte: usize) -> Position {
-        let line = self.line_starts.partition_point(|start| *start <= byte).max(1);
-        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        let (line, start) = self.line_at(byte);
         let before = self.text.get(start..byte.min(self.text.len())).unwrap_or("");
         Position { line, column: before.chars().count() + 1 }
+    }
+
+    /// The number of the line that a byte is in, and the byte that the line begins at.
+    pub(crate) fn line_at(&self, byte: usize) -> (usize, usize) {
+        let line = self.line_starts.partition_point(|start| *start <= byte).max(1);
+        (line, self.line_starts.get(line - 1).copied().unwrap_or(0))
+    }
+
+    /// The byte behind the line that a byte is in.
+    pub(crate) fn line_end(&self, byte: usize) -> usize {
+        let next = self.line_starts.partition_point(|start| *start <= byte);
+        self.line_starts.get(next).copied().unwrap_or(self.text.len())
     }
 
     /// The byte at a line and a column, both counted from 1; the end of the text if there is no such place.

@@ -40,7 +40,10 @@ fn stacks() -> Vec<(String, String)> {
 
 fn check(files: BTreeMap<String, String>) -> Checked {
     let list = ("lists/example.txt".to_owned(), String::new());
-    lab::check(Folder::from_texts(files.into_iter().chain(stacks()).chain([list])), &Options::at("2026-11-01"))
+    lab::check(
+        Folder::from_texts(files.into_iter().chain(stacks()).chain([list])),
+        &Options::at("2026-11-01"),
+    )
 }
 
 fn one_file(tables: &[String]) -> Checked {

@@ -28,9 +28,13 @@ pub(crate) fn secret(args: &Args, secret: &SecretCommand) -> Result<ExitCode, Fa
     let keep = Keep::of(&checked)?;
     match secret {
         SecretCommand::Key => {}
-        SecretCommand::Set { name } => keep.set(name)?,
         SecretCommand::List => keep.list(),
         SecretCommand::Rm { name } => keep.remove(name)?,
+        // A lab with errors may lack the key of somebody who needs the secret.
+        SecretCommand::Set { .. } | SecretCommand::Rekey { .. } if checked.usable().is_none() => {
+            return Err(Fault::LabHasErrors);
+        }
+        SecretCommand::Set { name } => keep.set(name)?,
         SecretCommand::Rekey { identity } => keep.rekey(identity.as_deref())?,
         SecretCommand::Sheet { identity } => keep.sheet(identity.as_deref())?,
     }
@@ -83,10 +87,12 @@ impl<'c> Keep<'c> {
             return Ok(());
         }
         let names: Vec<&str> = self.uses.keys().map(String::as_str).collect();
-        Err(Fault::misuse(
-            format!("nothing in the lab uses a secret `{name}`"),
-            format!("it uses {}; write `secret:{name}` where it is needed first", names.join(", ")),
-        ))
+        let help = match (lab::nearest(name, names.iter().copied()), names.as_slice()) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, []) => format!("write `secret:{name}` where it is needed first"),
+            (None, names) => format!("it uses {}", names.join(", ")),
+        };
+        Err(Fault::misuse(format!("nothing in the lab uses a secret `{name}`"), help))
     }
 
     fn set(&self, name: &str) -> Result<(), Fault> {

@@ -66,13 +66,26 @@ pub(crate) fn summary(checked: &Checked) -> String {
     format!("{name}: {errors}, {warnings} ({})", parts.join(", "))
 }
 
+/// The lab, which may have errors; then what is shown of it is of what could be read.
+fn readable(args: &Args) -> Result<Checked, Fault> {
+    let checked = laboratory::check(args)?;
+    if checked.lab.is_none() {
+        return Err(Fault::LabHasErrors);
+    }
+    if checked.usable().is_none() {
+        let errors = counted(checked.faults.errors(), "error", "errors");
+        eprintln!("the lab has {errors}, which `polis check` shows: this is of what could be read");
+    }
+    Ok(checked)
+}
+
 pub(crate) fn explain(args: &Args, explain: &ExplainArgs) -> Result<ExitCode, Fault> {
     let words: Vec<&str> = explain.what.iter().map(String::as_str).collect();
     let text = match words.as_slice() {
-        ["app", name] => lab::explain_app(&laboratory::check(args)?, name)?,
-        ["machine", name] => lab::explain_machine(&laboratory::check(args)?, name)?,
-        ["name", name] => lab::explain_name(&laboratory::check(args)?, name)?,
-        ["zone", from, "to", to] => lab::explain_zones(&laboratory::check(args)?, from, to)?,
+        ["app", name] => lab::explain_app(&readable(args)?, name)?,
+        ["machine", name] => lab::explain_machine(&readable(args)?, name)?,
+        ["name", name] => lab::explain_name(&readable(args)?, name)?,
+        ["zone", from, "to", to] => lab::explain_zones(&readable(args)?, from, to)?,
         [key] => match laboratory::check(args) {
             Ok(checked) => lab::explain_key(key, Some(&checked))?,
             Err(Fault::NoLabAnywhere) => lab::explain_key(key, None)?,
@@ -91,10 +104,7 @@ pub(crate) fn explain(args: &Args, explain: &ExplainArgs) -> Result<ExitCode, Fa
 }
 
 pub(crate) fn coverage(args: &Args, coverage: &CoverageArgs) -> Result<ExitCode, Fault> {
-    let checked = laboratory::check(args)?;
-    if checked.lab.is_none() {
-        return Err(Fault::LabHasErrors);
-    }
+    let checked = readable(args)?;
     let rows = lab::coverage(&checked);
     if coverage.json {
         print(&format!("{:#}\n", lab::coverage_json(&rows, &checked.folder)));

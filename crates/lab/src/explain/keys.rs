@@ -23,7 +23,7 @@ pub fn explain_key(path: &str, checked: Option<&Checked>) -> Result<String, Noth
     }
     let nothing = Folder::from_texts::<String, String>([]);
     let folder = checked.map_or(&nothing, |checked| &checked.folder);
-    let walk = Walk::along(path).map_err(|nothing| named_thing(path, checked).unwrap_or(nothing))?;
+    let walk = Walk::along(path, checked).map_err(|nothing| named_thing(path, checked).unwrap_or(nothing))?;
     let mut page = Page::new(folder, &walk.title());
     match walk.last {
         None => describe_table(&mut page, Lab::INFO.doc, Lab::INFO),
@@ -82,35 +82,30 @@ struct Walk {
 }
 
 impl Walk {
-    fn along(path: &str) -> Result<Self, NothingThere> {
+    fn along(path: &str, checked: Option<&Checked>) -> Result<Self, NothingThere> {
         let mut walk = Self { keys: Vec::new(), last: None };
         let mut shape = <Lab as Value>::shape();
-        for part in path.split('.').filter(|part| !part.is_empty()) {
-            let part = if part == "clusters" { "machines" } else { part };
-            let mut named = false;
-            loop {
-                match &shape {
-                    Shape::Map { value, .. } => {
-                        let is_key = value.table().is_some_and(|table| table.field(part).is_some());
-                        walk.keys.push("NAME".to_owned());
-                        shape = (**value).clone();
-                        if !is_key {
-                            named = true;
-                            break;
-                        }
-                    }
-                    Shape::List(inner) | Shape::OneOrMany(inner) => shape = (**inner).clone(),
-                    _ => break,
+        let parts: Vec<&str> = path.split('.').filter(|part| !part.is_empty()).collect();
+        // A cluster has the keys of a machine, and its name stands for none.
+        let parts = match parts.as_slice() {
+            ["clusters", _, rest @ ..] | ["clusters", rest @ ..] => [&["machines"], rest].concat(),
+            _ => parts,
+        };
+        for (at, part) in parts.iter().copied().enumerate() {
+            if let Shape::Map { value, .. } = &shape {
+                shape = (**value).clone();
+                walk.keys.push("NAME".to_owned());
+                let is_key = shape.table().is_some_and(|table| table.field(part).is_some());
+                let before = parts.get(..=at).unwrap_or_default();
+                if !is_key && (before.len() < parts.len() || is_there(checked, before)) {
+                    continue;
                 }
-            }
-            if named {
-                continue;
             }
             let table = shape.table();
             let Some(field) = table.and_then(|table| table.field(part)) else {
                 return Err(no_key(path, part, table));
             };
-            walk.keys.push(field.key());
+            walk.keys.push(field.key().into_owned());
             walk.last = Some(field);
             shape = (field.shape)();
         }
@@ -122,8 +117,18 @@ impl Walk {
     }
 }
 
+/// Whether the lab file has something at a path.
+fn is_there(checked: Option<&Checked>, path: &[&str]) -> bool {
+    let mut node = checked.map(|checked| &checked.root);
+    for key in path {
+        node = node.and_then(|node| node.table()?.get(key));
+    }
+    node.is_some()
+}
+
 fn no_key(path: &str, part: &str, table: Option<&'static TableInfo>) -> NothingThere {
-    let keys: Vec<String> = table.iter().flat_map(|table| table.fields).map(FieldInfo::key).collect();
+    let keys: Vec<String> =
+        table.iter().flat_map(|table| table.fields).map(|field| field.key().into_owned()).collect();
     let near = nearest(part, keys.iter().map(String::as_str));
     let everywhere = all_keys();
     let elsewhere: Vec<&str> = everywhere
@@ -214,7 +219,9 @@ fn first_sentence(doc: &str) -> String {
 /// Where the lab file says a key, for every thing that has it.
 fn places<'c>(checked: &'c Checked, keys: &[String]) -> Vec<(String, &'c Node)> {
     let mut found = Vec::new();
-    find(&checked.root, keys, "", &mut found);
+    if let Some(root) = checked.root.table() {
+        find(root, keys, "", &mut found);
+    }
     found
 }
 

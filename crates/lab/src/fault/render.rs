@@ -3,8 +3,6 @@
 //! The lines of the lab file are shown with every plain secret masked: [`mask_secrets`] is the last thing
 //! that happens to a text before it is shown, whatever the fault is about.
 
-use std::collections::BTreeMap;
-
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
@@ -29,44 +27,68 @@ pub fn render_text(faults: &Faults, folder: &Folder, style: Style) -> String {
         Style::Plain => Renderer::plain(),
         Style::Coloured => Renderer::styled(),
     };
-    let masked: BTreeMap<FileId, String> =
-        folder.files().map(|(id, file)| (id, mask_secrets(file.text()))).collect();
     let mut text = String::new();
     for fault in faults.iter() {
-        text.push_str(&renderer.render(&report(fault, folder, &masked)));
+        let excerpts = excerpts(fault, folder);
+        text.push_str(&renderer.render(&[report(fault, folder, &excerpts)]));
         text.push_str("\n\n");
     }
     text
 }
 
-fn report<'a>(fault: &'a Fault, folder: &'a Folder, masked: &'a BTreeMap<FileId, String>) -> Vec<Group<'a>> {
+/// The lines of a file that a fault is about, with every plain secret masked.
+struct Excerpt<'f> {
+    path: String,
+    text: String,
+    /// The number of the first line, and the byte of the file that it begins at.
+    line: usize,
+    start: usize,
+    places: Vec<(usize, &'f Place)>,
+}
+
+fn excerpts<'f>(fault: &'f Fault, folder: &Folder) -> Vec<Excerpt<'f>> {
+    let (shown, _) = fault.places.split_at(shown_places(fault));
+    let excerpt = |(file, places): (FileId, Vec<(usize, &'f Place)>)| {
+        let file = folder.file(file)?;
+        let first = places.iter().map(|(_, place)| place.span.range().start).min()?;
+        let last = places.iter().map(|(_, place)| place.span.range().end).max()?;
+        let (line, start) = file.line_at(first);
+        let text = mask_secrets(file.text().get(start..file.line_end(last))?);
+        Some(Excerpt { path: folder.shown_path(file), text, line, start, places })
+    };
+    by_file(shown).into_iter().filter_map(excerpt).collect()
+}
+
+fn shown_places(fault: &Fault) -> usize {
+    if fault.places.len() > MAX_EXCERPTS { 1 } else { fault.places.len() }
+}
+
+fn report<'a>(fault: &'a Fault, folder: &'a Folder, excerpts: &'a [Excerpt<'a>]) -> Group<'a> {
     let level = match fault.code.severity() {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let mut group = Group::with_title(level.primary_title(fault.title.as_str()).id(fault.code.slug()));
-    let shown = if fault.places.len() > MAX_EXCERPTS { 1 } else { fault.places.len() };
-    let (excerpts, listed) = fault.places.split_at(shown);
-    for (file, places) in by_file(excerpts) {
-        let Some(text) = masked.get(&file) else { continue };
-        let path = folder.file(file).map(|file| folder.shown_path(file)).unwrap_or_default();
-        let mut snippet = Snippet::source(text.as_str()).path(path);
-        for (at, place) in places {
-            let kind = if at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+    for excerpt in excerpts {
+        let mut snippet =
+            Snippet::source(excerpt.text.as_str()).path(excerpt.path.as_str()).line_start(excerpt.line);
+        for (at, place) in &excerpt.places {
+            let kind = if *at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let inside = |byte: usize| byte.saturating_sub(excerpt.start).min(excerpt.text.len());
             let range = place.span.range();
-            let range = range.start.min(text.len())..range.end.min(text.len());
+            let range = inside(range.start)..inside(range.end);
             snippet = snippet.annotation(kind.span(range).label(place.label.as_str()));
         }
         group = group.element(snippet);
     }
-    for place in listed {
+    for place in fault.places.iter().skip(shown_places(fault)) {
         let text = format!("{}: {}", folder.place(place.span), place.label);
         group = group.element(Level::NOTE.message(text));
     }
     for help in &fault.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
-    vec![group]
+    group
 }
 
 /// The places of a fault by file, the file of the main place first; with each its number in the fault.

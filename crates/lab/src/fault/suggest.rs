@@ -2,7 +2,7 @@
 
 /// The candidate that a person most likely meant, if any is near enough: at most a third of the letters
 /// differ, a swap of two neighbours counts as one, case does not count.
-pub(crate) fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = wanted.to_lowercase();
     let allowed = (wanted.chars().count() / 3).max(1);
     candidates

@@ -273,7 +273,7 @@ table! {
         endpoint: Url = required;
         /// The bucket there.
         bucket: Text = required;
-        /// The key to it.
+        /// The key to it: `ID:SECRET`.
         key: SecretRef = required;
         /// The password of the repository. Without it the copy can not be read by anyone.
         password: SecretRef = required;

@@ -195,7 +195,7 @@ impl Judge<'_> {
         let allowed: Option<Vec<Subject>> = subjects.iter().map(|word| self.subject(word)).collect();
         let allowed = allowed?;
         let mut refutations = Vec::new();
-        for (from, _) in self.matrix.rows() {
+        for from in self.matrix.rows() {
             if allowed.iter().any(|subject| subject.from == *from && subject.party.is_none()) {
                 continue;
             }

@@ -89,40 +89,51 @@ pub struct Opening {
 /// Who may open what.
 #[derive(Clone, Debug, Default)]
 pub struct Matrix {
-    rows: BTreeMap<From, BTreeMap<Target, Cell>>,
-    entry_zones: BTreeMap<Target, ZoneName>,
+    /// What can be opened, in its order.
+    columns: Vec<Column>,
+    /// The cells of each origin, in the order of the columns.
+    rows: BTreeMap<From, Vec<Cell>>,
     openings: Vec<Opening>,
+}
+
+/// Something that can be opened, and what its cells depend on.
+#[derive(Clone, Debug)]
+struct Column {
+    target: Target,
+    /// The zone that a connection to it ends in.
+    entry: Option<ZoneName>,
+    is_published: bool,
+    is_behind_proxy: bool,
 }
 
 impl Matrix {
     /// The matrix of a lab as it is on a day: exceptions that have expired are not in it.
     pub fn of(lab: &Lab, at: Date) -> Self {
-        let targets = targets(lab);
-        let entry_zones =
-            targets.iter().filter_map(|target| Some((target.clone(), entry_zone(lab, target)?))).collect();
-        let mut matrix = Self { rows: BTreeMap::new(), entry_zones, openings: openings(lab, at) };
+        let columns: Vec<Column> = targets(lab).into_iter().map(|target| Column::of(lab, target)).collect();
         let froms = lab.zones.keys().cloned().map(From::Zone).chain([From::Internet]);
-        for from in froms {
+        let rows = froms.map(|from| {
             let row = Row::of(lab, &from);
-            let cells = targets.iter().map(|target| (target.clone(), row.cell(&matrix, target))).collect();
-            matrix.rows.insert(from, cells);
-        }
-        matrix
+            let cells = columns.iter().map(|column| row.cell(column)).collect();
+            (from, cells)
+        });
+        Self { rows: rows.collect(), openings: openings(lab, at), columns }
     }
 
     /// Its rows: where connections come from.
-    pub fn rows(&self) -> impl Iterator<Item = (&From, &BTreeMap<Target, Cell>)> {
-        self.rows.iter()
+    pub fn rows(&self) -> impl Iterator<Item = &From> {
+        self.rows.keys()
     }
 
     /// One cell; closed if there is none.
     pub fn cell(&self, from: &From, target: &Target) -> &Cell {
-        self.rows.get(from).and_then(|row| row.get(target)).unwrap_or(&Cell::Closed)
+        let column = self.columns.binary_search_by(|column| column.target.cmp(target)).ok();
+        column.and_then(|column| self.rows.get(from)?.get(column)).unwrap_or(&Cell::Closed)
     }
 
     /// The cells of one row.
     pub fn row(&self, from: &From) -> impl Iterator<Item = (&Target, &Cell)> {
-        self.rows.get(from).into_iter().flatten()
+        let cells = self.rows.get(from).into_iter().flatten();
+        self.columns.iter().map(|column| &column.target).zip(cells)
     }
 
     /// The exceptions that hold.
@@ -132,7 +143,23 @@ impl Matrix {
 
     /// The zone that a connection to the target ends in: for an app behind the proxy, that of the proxy.
     pub fn entry_zone(&self, target: &Target) -> Option<&ZoneName> {
-        self.entry_zones.get(target)
+        let column = self.columns.binary_search_by(|column| column.target.cmp(target)).ok()?;
+        self.columns.get(column)?.entry.as_ref()
+    }
+}
+
+impl Column {
+    fn of(lab: &Lab, target: Target) -> Self {
+        let app = match &target {
+            Target::App(app) => lab.apps.get(app),
+            _ => None,
+        };
+        Self {
+            entry: entry_zone(lab, &target),
+            is_published: matches!(&target, Target::App(app) if is_published(lab, app)),
+            is_behind_proxy: app.is_some_and(|app| behind_proxy(lab, app).is_some()),
+            target,
+        }
     }
 }
 
@@ -235,67 +262,59 @@ impl<'l> Row<'l> {
         Self { lab, zone, rows }
     }
 
-    fn cell(&self, matrix: &Matrix, target: &Target) -> Cell {
+    fn cell(&self, column: &Column) -> Cell {
         let mut reasons = Vec::new();
         for row in &self.rows {
-            self.by_row(row, matrix, target, &mut reasons);
+            by_row(row, column, &mut reasons);
         }
-        self.without_row(matrix, target, &mut reasons);
+        self.without_row(column, &mut reasons);
         if reasons.is_empty() { Cell::Closed } else { Cell::Open(reasons) }
     }
 
-    fn by_row(&self, row: &At<PolicyRow>, matrix: &Matrix, target: &Target, reasons: &mut Vec<Because>) {
-        if let Some(reach) = &row.reach {
-            match **reach {
-                Reach::Everything => {
-                    reasons.push(because(reach.span(), "the row says `reach = \"everything\"`"));
-                }
-            }
-        }
-        if *target == Target::Internet && *row.internet {
-            reasons.push(because(row.internet.span(), "the row says `internet = true`"));
-        }
-        for service in row.services.iter().filter(|service| self.names(service, target)) {
-            reasons.push(because(service.span(), format!("the row names `{}`", service.word())));
-        }
-        let entry = matrix.entry_zone(target);
-        for zone in row.zones.iter().filter(|zone| Some(zone.value()) == entry) {
-            reasons.push(because(zone.span(), format!("the row names the zone `{zone}`")));
-        }
-    }
-
-    fn names(&self, service: &PolicyService, target: &Target) -> bool {
-        match (service, target) {
-            (PolicyService::Users, Target::App(_) | Target::Offer(_))
-            | (PolicyService::Panels, Target::Panels(_)) => true,
-            (PolicyService::Published, Target::App(app)) => is_published(self.lab, app),
-            (PolicyService::Service(name), Target::Service(target)) => name == target,
-            (PolicyService::App(name), Target::App(app)) => name == app.as_str(),
-            _ => false,
-        }
-    }
-
     /// What is open without a row: what never meets a router, and the way in that `[vpn]` is.
-    fn without_row(&self, matrix: &Matrix, target: &Target, reasons: &mut Vec<Because>) {
-        match (self.zone, target) {
+    fn without_row(&self, column: &Column, reasons: &mut Vec<Because>) {
+        match (self.zone, &column.target) {
             (None, Target::Service("vpn")) => {
                 if let Some(vpn) = &self.lab.vpn {
                     reasons.push(because(vpn.endpoint.span(), "it is the way in from outside"));
                 }
             }
-            (Some((name, zone)), target) if matrix.entry_zone(target) == Some(name) && !*zone.isolate => {
-                let decided_by_proxy = match target {
-                    Target::App(app) => {
-                        self.lab.apps.get(app).is_some_and(|app| behind_proxy(self.lab, app).is_some())
-                    }
-                    _ => false,
-                };
-                if !decided_by_proxy {
-                    reasons.push(because(zone.span(), "in one zone no router is between them"));
-                }
+            (Some((name, zone)), _)
+                if column.entry.as_ref() == Some(name) && !*zone.isolate && !column.is_behind_proxy =>
+            {
+                reasons.push(because(zone.span(), "in one zone no router is between them"));
             }
             _ => {}
         }
+    }
+}
+
+fn by_row(row: &At<PolicyRow>, column: &Column, reasons: &mut Vec<Because>) {
+    if let Some(reach) = &row.reach {
+        match **reach {
+            Reach::Everything => reasons.push(because(reach.span(), "the row says `reach = \"everything\"`")),
+        }
+    }
+    if column.target == Target::Internet && *row.internet {
+        reasons.push(because(row.internet.span(), "the row says `internet = true`"));
+    }
+    for service in row.services.iter().filter(|service| names(service, column)) {
+        reasons.push(because(service.span(), format!("the row names `{}`", service.word())));
+    }
+    for zone in row.zones.iter().filter(|zone| Some(zone.value()) == column.entry.as_ref()) {
+        reasons.push(because(zone.span(), format!("the row names the zone `{zone}`")));
+    }
+}
+
+/// Whether a service of a row is the column, or one of those that it stands for.
+fn names(service: &PolicyService, column: &Column) -> bool {
+    match (service, &column.target) {
+        (PolicyService::Users, Target::App(_) | Target::Offer(_))
+        | (PolicyService::Panels, Target::Panels(_)) => true,
+        (PolicyService::Published, Target::App(_)) => column.is_published,
+        (PolicyService::Service(name), Target::Service(target)) => name == target,
+        (PolicyService::App(name), Target::App(app)) => name == app.as_str(),
+        _ => false,
     }
 }
 

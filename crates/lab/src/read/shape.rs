@@ -1,5 +1,7 @@
 //! What may stand where, as data: the source of the JSON schema, the reference and `polis explain`.
 
+use std::borrow::Cow;
+
 use crate::names::Noun;
 use crate::print::Toml;
 
@@ -108,7 +110,7 @@ pub enum Need {
 
 impl FieldInfo {
     /// The key in the file: words are joined with hyphens.
-    pub fn key(&self) -> String {
+    pub fn key(&self) -> Cow<'static, str> {
         key_of(self.ident)
     }
 
@@ -121,8 +123,9 @@ impl FieldInfo {
 }
 
 /// The key in the file that a field of a struct is for.
-pub(crate) fn key_of(ident: &str) -> String {
-    ident.trim_start_matches("r#").replace('_', "-")
+pub(crate) fn key_of(ident: &'static str) -> Cow<'static, str> {
+    let ident = ident.trim_start_matches("r#");
+    if ident.contains('_') { Cow::Owned(ident.replace('_', "-")) } else { Cow::Borrowed(ident) }
 }
 
 impl TableInfo {

@@ -91,12 +91,12 @@ macro_rules! table {
 
     (@print optional, $entries:ident, $self:ident, $field:ident) => {
         if let Some(value) = &$self.$field {
-            $entries.push(($crate::read::key_of(stringify!($field)), value.print()));
+            $entries.push(($crate::read::key_of(stringify!($field)).into_owned(), value.print()));
         }
     };
     (@print $need:ident, $entries:ident, $self:ident, $field:ident) => {
         if $self.$field.is_written() {
-            $entries.push(($crate::read::key_of(stringify!($field)), $self.$field.print()));
+            $entries.push(($crate::read::key_of(stringify!($field)).into_owned(), $self.$field.print()));
         }
     };
 }
@@ -182,7 +182,7 @@ impl<'n> Fields<'n> {
 
     fn find(&self, ident: &str, reader: &mut Reader) -> Option<&Entry> {
         let field = self.info.fields.iter().find(|field| field.ident == ident)?;
-        let own = self.table.entries.get(&field.key());
+        let own = self.table.entries.get(&*field.key());
         let alias = field.alias.and_then(|alias| Some((alias, self.table.entries.get(alias)?)));
         if let (Some(own), Some((alias, other))) = (own, alias) {
             let title = format!("`{}` and `{alias}` are the same key", field.key());
@@ -247,9 +247,9 @@ const HABITS: [(&str, &str); 10] = [
 ];
 
 fn unknown_key(info: &'static TableInfo, key: &str, span: Span) -> Fault {
-    let keys: Vec<String> = info.fields.iter().map(super::FieldInfo::key).collect();
+    let keys: Vec<Cow<'_, str>> = info.fields.iter().map(super::FieldInfo::key).collect();
     let habit = HABITS.iter().find(|(written, meant)| *written == key && info.field(meant).is_some());
-    let near = habit.map(|(_, meant)| *meant).or_else(|| nearest(key, keys.iter().map(String::as_str)));
+    let near = habit.map(|(_, meant)| *meant).or_else(|| nearest(key, keys.iter().map(AsRef::as_ref)));
     let fault = Fault::new(Code::UnknownKey, span, format!("there is no key `{key}` here"));
     match near {
         Some(_) => fault.did_you_mean(near),

@@ -38,7 +38,7 @@ fn table_schema(table: &'static TableInfo, requires: Requires) -> Json {
         if let Some(alias) = field.alias {
             properties.insert(alias.to_owned(), schema.clone());
         }
-        properties.insert(field.key(), schema);
+        properties.insert(field.key().into_owned(), schema);
         if matches!(field.need, Need::Required) && requires == Requires::What {
             required.push(json!(field.key()));
         }

@@ -42,7 +42,7 @@ pub fn reference_page(sample: Samples<'_>) -> String {
         let shape = (field.shape)();
         let path = match &shape {
             Shape::Map { .. } => format!("{}.NAME", field.key()),
-            _ => field.key(),
+            _ => field.key().into_owned(),
         };
         let _ = write!(page, "\n## `{}`\n\n{}\n", field.key(), one_line(field.doc));
         match shape.table() {

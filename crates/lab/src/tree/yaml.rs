@@ -39,6 +39,8 @@ struct Reader<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
     /// The byte that each character begins at; empty for texts in which they are the same.
     byte_of: Vec<usize>,
+    /// Where the text ends, but for empty lines: what is wrong with the end is shown there.
+    end: usize,
     anchors: BTreeMap<usize, (Node, usize)>,
     nodes: usize,
 }
@@ -47,7 +49,8 @@ impl<'t> Reader<'t> {
     fn new(file: FileId, text: &'t str) -> Self {
         let byte_of =
             if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at).collect() };
-        Self { file, parser: Parser::new_from_str(text), byte_of, anchors: BTreeMap::new(), nodes: 0 }
+        let end = text.trim_end().len();
+        Self { file, parser: Parser::new_from_str(text), byte_of, end, anchors: BTreeMap::new(), nodes: 0 }
     }
 
     fn byte(&self, character: usize) -> usize {
@@ -62,7 +65,7 @@ impl<'t> Reader<'t> {
         match self.parser.next_event() {
             Some(Ok((event, marks))) => Ok((event, self.span(marks))),
             Some(Err(error)) => {
-                let at = self.byte(error.marker().index());
+                let at = self.byte(error.marker().index()).min(self.end);
                 Err(Stop { span: Some(Span::new(self.file, at..at)), why: error.info().to_owned() })
             }
             None => Ok((Event::StreamEnd, Span::new(self.file, 0..0))),

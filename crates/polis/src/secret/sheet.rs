@@ -45,22 +45,15 @@ impl Keep<'_> {
             number += 1;
             page.push_str(&format!("\n{number}. The copy `{name}`, a repository of restic:\n\n"));
             let endpoint = copy.endpoint.as_str().trim_end_matches('/');
-            page.push_str(&format!(
-                "    export RESTIC_REPOSITORY='s3:{endpoint}/{}'\n",
-                copy.bucket.as_str()
-            ));
-            page.push_str(&format!(
-                "    export RESTIC_PASSWORD='{}'\n",
-                self.value(&copy.password, identities)?
-            ));
+            let mut export = |name: &str, value: &str| {
+                page.push_str(&format!("    export {name}={}\n", quoted(value)));
+            };
+            export("RESTIC_REPOSITORY", &format!("s3:{endpoint}/{}", copy.bucket.as_str()));
+            export("RESTIC_PASSWORD", &self.value(&copy.password, identities)?);
             let key = self.value(&copy.key, identities)?;
-            match key.split_once(':') {
-                Some((id, secret)) => {
-                    page.push_str(&format!("    export AWS_ACCESS_KEY_ID='{id}'\n"));
-                    page.push_str(&format!("    export AWS_SECRET_ACCESS_KEY='{secret}'\n"));
-                }
-                None => page.push_str(&format!("    # the key to the bucket, id and secret: {key}\n")),
-            }
+            let (id, secret) = key.split_once(':').unwrap_or((&key, ""));
+            export("AWS_ACCESS_KEY_ID", id);
+            export("AWS_SECRET_ACCESS_KEY", secret);
             page.push_str("    restic snapshots\n    restic restore latest --target /mnt/restored\n");
         }
         if number == 2 {
@@ -77,5 +70,23 @@ impl Keep<'_> {
             SecretRef::Kept(name) => Ok(format!("(not there yet: polis secret set {name})")),
             other => Ok(format!("(kept in {other})")),
         }
+    }
+}
+
+/// A word for a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn words_survive_the_shell() {
+        let word = "it's \"$HOME\" `id`";
+        let output = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(format!("printf %s {}", super::quoted(word)))
+            .output();
+        assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), word);
     }
 }

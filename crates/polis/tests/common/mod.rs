@@ -1,0 +1,227 @@
+//! What the tests of the binary share: the binary, scratch folders, programs from outside, patience.
+#![allow(dead_code, reason = "not every test file needs everything")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it fails")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// The binary, in the root of the project, with nothing of the surroundings that would change what it does.
+pub(crate) fn polis(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_polis"));
+    command.args(arguments).current_dir(root());
+    for name in ["POLIS_LAB", "POLIS_STATE", "POLIS_IDENTITY", "XDG_CONFIG_HOME"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+}
+
+pub(crate) fn run(command: &mut Command) -> Said {
+    command.output().unwrap().into()
+}
+
+/// Whether the programs are here. A test that goes without them is counted, and fails where it must not.
+pub(crate) fn has(test: &str, programs: &[&str]) -> bool {
+    let missing: Vec<&str> = programs.iter().copied().filter(|program| find(program).is_none()).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let why = format!("needs {}", missing.join(", "));
+    assert!(std::env::var_os("POLIS_STRICT").is_none(), "{test} {why}");
+    let folder = root().join("target/skipped");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(test), why).unwrap();
+    false
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let more = [PathBuf::from("/usr/sbin"), PathBuf::from("/sbin"), root().join("target/tools/bin")];
+    std::env::split_paths(&path).chain(more).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+/// A program from outside.
+pub(crate) fn program(name: &str) -> Command {
+    Command::new(find(name).unwrap())
+}
+
+/// A folder that is gone when the test is.
+pub(crate) struct Scratch(pub(crate) PathBuf);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// A copy of the example.
+    pub(crate) fn example() -> Self {
+        let scratch = Self::new();
+        copy(&root().join("examples/aegean"), &scratch.0);
+        scratch
+    }
+
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        let scratch = Self::new();
+        for (name, text) in files {
+            scratch.write(name, text);
+        }
+        scratch
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.0.join(name)).unwrap()
+    }
+
+    pub(crate) fn replace(&self, name: &str, from: &str, to: &str) {
+        let text = self.read(name);
+        assert!(text.contains(from), "{name} has no {from}");
+        self.write(name, &text.replace(from, to));
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => assert!(std::fs::copy(entry.path(), target).is_ok()),
+        }
+    }
+}
+
+/// Waits until a condition holds; the test fails if it does not come to that.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it never happened: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A program that runs until it is dropped, and the lines that it says.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let listen = |stream: Box<dyn std::io::Read + Send>| {
+            let lines = Arc::clone(&lines);
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    lines.lock().unwrap().push(line);
+                }
+            });
+        };
+        listen(Box::new(child.stdout.take().unwrap()));
+        listen(Box::new(child.stderr.take().unwrap()));
+        Self { child, lines }
+    }
+
+    pub(crate) fn said(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_for_line(&self, part: &str) -> String {
+        let find = || self.lines.lock().unwrap().iter().find(|line| line.contains(part)).cloned();
+        let start = Instant::now();
+        loop {
+            if let Some(line) = find() {
+                return line;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "`{part}` was never said:\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `polis run` on a lab, at a port of its own.
+pub(crate) struct Server {
+    pub(crate) running: Running,
+    pub(crate) port: u16,
+}
+
+impl Server {
+    pub(crate) fn start(lab: &str, machine: &str) -> Self {
+        Self::at(lab, machine, "127.0.0.1:0")
+    }
+
+    pub(crate) fn at(lab: &str, machine: &str, listen: &str) -> Self {
+        let running =
+            Running::start(&mut polis(&["run", "--lab", lab, "--machine", machine, "--listen", listen]));
+        let line = running.wait_for_line("listens at");
+        let port = line.split(':').nth(2).unwrap().split(' ').next().unwrap().parse().unwrap();
+        Self { running, port }
+    }
+
+    /// What dig says, with these words behind the server.
+    pub(crate) fn dig(&self, words: &[&str]) -> String {
+        let port = self.port.to_string();
+        let said = run(program("dig").args(["@127.0.0.1", "-p", &port, "+tries=1", "+time=8"]).args(words));
+        assert_eq!(said.code, 0, "dig {words:?}: {}{}", said.out, said.err);
+        said.out.trim_end().to_owned()
+    }
+}

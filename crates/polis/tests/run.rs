@@ -1,0 +1,271 @@
+//! `polis run` with real programs on the other side: dig asks, dnsmasq is asked.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it fails")]
+
+mod common;
+
+use std::net::{TcpStream, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{Running, Scratch, Server, has, polis, program, run, wait_for};
+use lab::{Answer, Checked, Folder, Options};
+
+fn check(folder: &Path) -> Checked {
+    lab::check(Folder::open(folder).unwrap(), &Options::at("2026-11-01"))
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn dig_gets_every_name_and_reverse_name_of_the_example() {
+    if !has("dig_gets_every_name_and_reverse_name_of_the_example", &["dig"]) {
+        return;
+    }
+    let example = common::root().join("examples/aegean");
+    let server = Server::start(example.to_str().unwrap(), "naxos");
+    let checked = check(&example);
+    assert!(checked.follows.names.len() > 35 && checked.follows.reverses.len() > 30);
+    for name in &checked.follows.names {
+        let Answer::Addresses(addresses) = &name.answer else { panic!("{} is an alias", name.name) };
+        let mut expected: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        expected.sort_unstable();
+        assert_eq!(sorted(&server.dig(&["+short", &name.name])), expected, "{} over UDP", name.name);
+        assert_eq!(sorted(&server.dig(&["+short", "+tcp", &name.name])), expected, "{} over TCP", name.name);
+    }
+    for reverse in &checked.follows.reverses {
+        let said = server.dig(&["+short", "-x", &reverse.address.to_string()]);
+        assert_eq!(said, format!("{}.", reverse.name), "{}", reverse.address);
+    }
+}
+
+#[test]
+fn a_client_is_told_what_holds_in_its_zone() {
+    if !has("a_client_is_told_what_holds_in_its_zone", &["dig"]) {
+        return;
+    }
+    let lab = Scratch::with(&[(
+        "lab.toml",
+        "[lab]\nname = \"home\"\ndomain = \"lab.example.net\"\n[sites]\nhere = {}\n[zones]\none = { site = \"here\", vlan = 1, \
+         cidr = \"127.0.1.0/24\" }\ntwo = { site = \"here\", vlan = 2, cidr = \"127.0.2.0/24\" }\n[routers]\ngateway = { site = \
+         \"here\", kind = \"linux\" }\n[machines]\nnaxos = { address = \"127.0.1.9\" }\n[dns]\non = \"naxos\"\nupstreams = \
+         [\"127.0.0.1:9\"]\n",
+    )]);
+    let server = Server::start(lab.path(), "naxos");
+    let ask = |from: &str| server.dig(&["+short", "-b", from, "gateway.lab.example.net"]);
+    assert_eq!((ask("127.0.1.7"), ask("127.0.2.7")), ("127.0.1.1".to_owned(), "127.0.2.1".to_owned()));
+}
+
+/// A name server of Debian's that says 192.0.2.99 to every name, and has one name with a long text.
+fn dnsmasq() -> (Running, u16) {
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let long: Vec<String> = (0..8).map(|part| format!("{part}{}", "x".repeat(200))).collect();
+    let mut command = program("dnsmasq");
+    command.args([
+        "--keep-in-foreground",
+        "--no-resolv",
+        "--no-hosts",
+        "--conf-file=/dev/null",
+        "--pid-file=",
+    ]);
+    command.args(["--listen-address=127.0.0.1", "--bind-interfaces", "--user=root", "--log-facility=-"]);
+    command.arg(format!("--port={port}")).arg("--address=/#/192.0.2.99");
+    command.arg(format!("--txt-record=long.example.org,{}", long.join(",")));
+    let running = Running::start(&mut command);
+    running.wait_for_line("started");
+    (running, port)
+}
+
+fn forwarding_lab(upstreams: &str) -> Scratch {
+    let lab = Scratch::example();
+    lab.replace("services.toml", "\"9.9.9.9\", \"1.1.1.1\"", upstreams);
+    lab
+}
+
+#[test]
+fn what_is_not_the_labs_is_asked_of_the_upstreams_and_what_is_never() {
+    if !has("what_is_not_the_labs_is_asked_of_the_upstreams_and_what_is_never", &["dig", "dnsmasq"]) {
+        return;
+    }
+    let (_upstream, port) = dnsmasq();
+    let lab = forwarding_lab(&format!("\"127.0.0.1:{port}\""));
+    let server = Server::start(lab.path(), "naxos");
+    assert_eq!(server.dig(&["+short", "www.example.org"]), "192.0.2.99");
+    assert_eq!(server.dig(&["+short", "+tcp", "www.example.org"]), "192.0.2.99");
+    for own in ["nobody.lab.example.net", "-x 10.99.99.99", "-x 192.168.7.7"] {
+        let said = server.dig(&own.split(' ').collect::<Vec<_>>());
+        assert!(
+            said.contains("status: NXDOMAIN") && said.contains(" aa ") && said.contains("SOA"),
+            "{own}: {said}"
+        );
+    }
+    let said = server.dig(&["naxos.lab.example.net", "AAAA"]);
+    assert!(said.contains("status: NOERROR") && said.contains("ANSWER: 0") && said.contains("SOA"), "{said}");
+
+    let cut = server.dig(&["+ignore", "+noedns", "long.example.org", "TXT"]);
+    assert!(cut.contains(" tc ") && cut.contains("ANSWER: 0"), "a long answer is cut over UDP: {cut}");
+    let whole = server.dig(&["+short", "long.example.org", "TXT"]);
+    assert!(whole.len() > 1600, "and whole over TCP: {whole}");
+}
+
+#[test]
+fn the_next_upstream_answers_when_the_first_is_silent() {
+    if !has("the_next_upstream_answers_when_the_first_is_silent", &["dig", "dnsmasq"]) {
+        return;
+    }
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent_port = silent.local_addr().unwrap().port();
+    let (_upstream, port) = dnsmasq();
+    let lab = forwarding_lab(&format!("\"127.0.0.1:{silent_port}\", \"127.0.0.1:{port}\""));
+    let server = Server::start(lab.path(), "naxos");
+    assert_eq!(server.dig(&["+short", "www.example.org"]), "192.0.2.99");
+
+    let lab = forwarding_lab(&format!("\"127.0.0.1:{silent_port}\""));
+    let server = Server::start(lab.path(), "naxos");
+    assert!(server.dig(&["www.example.org"]).contains("status: SERVFAIL"));
+    assert_eq!(
+        server.dig(&["+short", "naxos.lab.example.net"]),
+        "10.10.50.10",
+        "the lab goes on without the internet"
+    );
+}
+
+/// Asks for naxos, one question after the other, until told to stop; counts those that nobody answered.
+fn load(port: u16, stop: Arc<AtomicBool>, asked: Arc<AtomicUsize>) -> std::thread::JoinHandle<usize> {
+    std::thread::spawn(move || {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let mut question = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in ["naxos", "lab", "example", "net"] {
+            question.push(u8::try_from(label.len()).unwrap());
+            question.extend_from_slice(label.as_bytes());
+        }
+        question.extend_from_slice(&[0, 0, 1, 0, 1]);
+        let (mut lost, mut reply) = (0, [0; 512]);
+        while !stop.load(Ordering::Relaxed) {
+            socket.send_to(&question, ("127.0.0.1", port)).unwrap();
+            let answered =
+                socket.recv(&mut reply).is_ok_and(|length| length > question.len() && reply[3] & 0x0F == 0);
+            lost += usize::from(!answered);
+            asked.fetch_add(1, Ordering::Relaxed);
+        }
+        lost
+    })
+}
+
+#[test]
+fn a_changed_folder_is_taken_up_without_a_lost_question_and_a_faulty_one_never() {
+    if !has("a_changed_folder_is_taken_up_without_a_lost_question_and_a_faulty_one_never", &["dig"]) {
+        return;
+    }
+    let lab = Scratch::example();
+    let server = Server::start(lab.path(), "naxos");
+    let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let load = load(server.port, Arc::clone(&stop), Arc::clone(&asked));
+    let ask = || server.dig(&["+short", "naxos.lab.example.net"]);
+    assert_eq!(ask(), "10.10.50.10");
+
+    lab.replace("machines.toml", "\"10.10.50.10\"", "\"10.10.50.99\"");
+    wait_for("the new address is answered", || ask() == "10.10.50.99");
+    server.running.wait_for_line("took up the changed lab");
+
+    lab.replace("machines.toml", "\"10.10.50.99\"", "\"10.10.50.2\"");
+    let line = server.running.wait_for_line("the changed lab is not taken up");
+    assert!(line.contains("What ran before runs on"), "{line}");
+    server.running.wait_for_line("error[address-taken]");
+    assert_eq!(ask(), "10.10.50.99");
+
+    lab.replace("machines.toml", "address = \"10.10.50.2\"\ncores", "address = \"10.10.50.98\"\ncores");
+    wait_for("the mended file is taken up", || ask() == "10.10.50.98");
+
+    std::fs::rename(lab.0.join("machines.toml"), lab.0.join("machines.away")).unwrap();
+    server.running.signal("-HUP");
+    wait_for("the torn folder is seen", || server.running.said().matches("is not taken up").count() == 2);
+    assert_eq!(ask(), "10.10.50.98", "half a folder replaces nothing");
+
+    stop.store(true, Ordering::Relaxed);
+    assert_eq!(load.join().unwrap(), 0, "of {} questions", asked.load(Ordering::Relaxed));
+    assert!(asked.load(Ordering::Relaxed) > 100);
+}
+
+#[test]
+fn garbage_and_idle_clients_do_not_stop_it() {
+    if !has("garbage_and_idle_clients_do_not_stop_it", &["dig"]) {
+        return;
+    }
+    let example = common::root().join("examples/aegean");
+    let server = Server::start(example.to_str().unwrap(), "naxos");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for length in 0..200_usize {
+        let garbage: Vec<u8> =
+            (0..length).map(|at| u8::try_from((at * 37 + length * 11) % 256).unwrap()).collect();
+        socket.send_to(&garbage, ("127.0.0.1", server.port)).unwrap();
+    }
+    let idle: Vec<TcpStream> =
+        (0..300).map_while(|_| TcpStream::connect(("127.0.0.1", server.port)).ok()).collect();
+    assert!(idle.len() > 200);
+    assert_eq!(server.dig(&["+short", "naxos.lab.example.net"]), "10.10.50.10");
+    drop(idle);
+    assert_eq!(server.dig(&["+short", "+tcp", "naxos.lab.example.net"]), "10.10.50.10");
+}
+
+#[test]
+fn what_can_not_run_says_why() {
+    let broken = Scratch::example();
+    broken.replace("lab.toml", "name     = \"aegean\"", "name     = \"Aegean\"");
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let place = taken.local_addr().unwrap().to_string();
+    let cases: [(&[&str], i32, &str); 4] = [
+        (&["--lab", "examples/aegean", "--machine", "naxso"], 2, "there is no machine `naxso`"),
+        (&["--lab", broken.path(), "--machine", "naxos"], 1, "error[bad-name]"),
+        (
+            &["--lab", "examples/aegean", "--machine", "naxos", "--listen", &place],
+            1,
+            "something else listens there",
+        ),
+        (&["--lab", "examples/aegean"], 2, "--machine <NAME>"),
+    ];
+    for (words, code, part) in cases {
+        let said = run(polis(&["run"]).args(words));
+        assert_eq!(said.code, code, "polis run {words:?}: {}", said.err);
+        assert!(said.err.contains(part), "polis run {words:?}: {}", said.err);
+    }
+}
+
+#[test]
+fn it_ends_when_it_is_told_to() {
+    let example = common::root().join("examples/aegean");
+    for signal in ["-TERM", "-INT"] {
+        let mut server = Server::start(example.to_str().unwrap(), "naxos");
+        server.running.signal(signal);
+        let start = Instant::now();
+        let status = server.running.child.wait().unwrap();
+        assert!(status.success() && start.elapsed() < Duration::from_secs(5), "{signal}: {status}");
+    }
+}
+
+#[test]
+fn a_machine_without_a_service_waits_for_one() {
+    let example = Scratch::example();
+    let running = Running::start(&mut polis(&[
+        "run",
+        "--lab",
+        example.path(),
+        "--machine",
+        "thebes",
+        "--listen",
+        "127.0.0.1:0",
+    ]));
+    running.wait_for_line("nothing to do that this version can");
+    example.replace(
+        "services.toml",
+        "on        = [\"naxos\", \"anafi\"]",
+        "on        = [\"naxos\", \"thebes\"]",
+    );
+    running.wait_for_line("thebes: listens at 127.0.0.1:");
+}

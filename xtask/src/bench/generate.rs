@@ -1,0 +1,126 @@
+//! A large lab, always the same: 5 sites, 50 zones, 1,000 machines, 300 apps with a compose file each, and a
+//! fault in every twentieth machine.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+const SITES: usize = 5;
+const ZONES: usize = 50;
+const MACHINES: usize = 1_000;
+const APPS: usize = 300;
+/// Every machine of this number has an address that is not in its zone.
+const FAULTY: usize = 20;
+
+pub(super) fn lab(folder: &Path) -> anyhow::Result<()> {
+    let _ = std::fs::remove_dir_all(folder);
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("lab.toml"), network()?)?;
+    std::fs::write(folder.join("machines.toml"), machines()?)?;
+    std::fs::write(folder.join("apps.toml"), apps()?)?;
+    for app in 0..APPS {
+        let stack = folder.join(format!("stacks/app-{app}"));
+        std::fs::create_dir_all(&stack)?;
+        std::fs::write(stack.join("compose.yaml"), compose(app))?;
+    }
+    Ok(())
+}
+
+fn network() -> anyhow::Result<String> {
+    let mut text = String::from("[lab]\nname = \"large\"\ndomain = \"large.example.net\"\n\n[people]\n");
+    for person in 0..20 {
+        writeln!(text, "p{person} = {{ groups = [\"g{}\"] }}", person % 4)?;
+    }
+    text.push_str("\n[sites]\n");
+    for site in 0..SITES {
+        writeln!(text, "s{site} = {{}}")?;
+    }
+    text.push_str("\n[zones]\n");
+    for zone in 0..ZONES {
+        writeln!(
+            text,
+            "z{zone} = {{ site = \"s{}\", vlan = {}, cidr = \"10.{zone}.0.0/16\" }}",
+            zone % SITES,
+            10 + zone
+        )?;
+    }
+    text.push_str("\n[routers]\n");
+    for site in 0..SITES {
+        writeln!(text, "r{site} = {{ site = \"s{site}\", kind = \"linux\", asn = {} }}", 64_600 + site)?;
+    }
+    text.push_str("\n[tunnels]\n");
+    for one in 0..SITES {
+        for other in (one + 1)..SITES {
+            let net = 4 * (one * SITES + other);
+            writeln!(
+                text,
+                "t{one}-{other} = {{ between = [\"r{one}\", \"r{other}\"], kind = \"wireguard\", net = \"172.31.0.{net}/30\" }}"
+            )?;
+        }
+    }
+    text.push_str("\n[bgp]\nover = \"tunnels\"\n\n[policy]\nz0 = { reach = \"everything\", first = true }\n");
+    for zone in 1..ZONES {
+        writeln!(
+            text,
+            "z{zone} = {{ services = [\"users\"], zones = [\"z{}\"], internet = true }}",
+            (zone + 1) % ZONES
+        )?;
+    }
+    text.push_str(
+        "every = { services = [\"dns\", \"dhcp\"] }\n\n[assert]\nowner = \"z0 reaches everything\"\n",
+    );
+    text.push_str("ways = \"any 2 tunnels down: sites keep reach within 3 hops\"\n");
+    for zone in 1..20 {
+        writeln!(text, "a{zone} = \"z{zone} never reaches z{}\"", (zone + 7) % ZONES)?;
+    }
+    Ok(text)
+}
+
+fn machines() -> anyhow::Result<String> {
+    let mut text = String::new();
+    for machine in 0..MACHINES {
+        let zone = machine % ZONES;
+        let network = if machine % FAULTY == FAULTY - 1 { (zone + 1) % ZONES } else { zone };
+        writeln!(text, "[machines.m{machine}]\nzone = \"z{zone}\"")?;
+        writeln!(text, "address = \"10.{network}.{}.{}\"", machine / 250 + 1, machine % 250 + 2)?;
+        writeln!(
+            text,
+            "memory = \"{} GB\"\nhardware = {{ cpu = \"a processor\", power = \"10 W\" }}",
+            machine % 60 + 4
+        )?;
+        writeln!(text, "panels = [\"tcp/22\"]\ndisks = {{ a = \"4 TB\", b = \"4 TB\" }}")?;
+        writeln!(
+            text,
+            "pools = {{ tank = {{ kind = \"zfs\", layout = \"mirror\", disks = [\"a\", \"b\"] }} }}\n"
+        )?;
+    }
+    Ok(text)
+}
+
+fn apps() -> anyhow::Result<String> {
+    let mut text = String::from(
+        "[dns]\non = [\"m0\", \"m50\"]\naddress = \"10.0.9.53\"\nupstreams = [\"9.9.9.9\"]\n\n[proxy]\non = \"m100\"\n\n\
+         [auth]\non = \"m100\"\n\n[metrics]\non = \"m150\"\n\n[logs]\non = \"m150\"\n\n[watch]\non = \"m200\"\n\n\
+         [backup]\non = \"m250\"\npool = \"tank\"\ntake = [",
+    );
+    for app in 0..APPS {
+        write!(text, "\"m{}\", ", host(app))?;
+    }
+    text.push_str("]\n\n");
+    for app in 0..APPS {
+        writeln!(text, "[apps.app-{app}]\non = \"m{}\"\nstack = \"stacks/app-{app}\"", host(app))?;
+        writeln!(text, "serve = {{ service = \"web\", port = 8080, for = [\"g{}\"] }}", app % 4)?;
+        writeln!(text, "data = [\"m{}:tank/app-{app}\"]\n", host(app))?;
+    }
+    Ok(text)
+}
+
+fn host(app: usize) -> usize {
+    300 + app
+}
+
+fn compose(app: usize) -> String {
+    format!(
+        "services:\n  web:\n    image: example/web:{app}\n    depends_on: [db]\n    volumes:\n      - /tank/app-{app}/web:/data\n  \
+         db:\n    image: postgres:17\n    volumes:\n      - /tank/app-{app}/db:/var/lib/postgresql/data\n"
+    )
+}

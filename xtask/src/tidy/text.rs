@@ -1,0 +1,132 @@
+//! Rules on the text of files.
+
+use anyhow::Context as _;
+
+use super::{Source, files};
+use crate::root;
+
+/// The most lines of production code in a file, and what no file may pass even as an exception.
+const FILE: usize = 500;
+const FILE_STOP: usize = 800;
+/// The most lines of the binary's crate together, and of the `lib.rs` of a service.
+const BINARY: usize = 1500;
+const SERVICE_HEAD: usize = 80;
+/// The most lines of an architecture decision record.
+const RECORD: usize = 40;
+/// Crates that are services.
+pub(super) const SERVICES: [&str; 1] = ["dns"];
+
+/// Files that are longer than they should be: `FILE LINES` each. A line may only be taken out or its number
+/// lowered.
+fn exceptions() -> anyhow::Result<Vec<(String, usize)>> {
+    let text =
+        std::fs::read_to_string(root().join("xtask/exceptions.txt")).context("xtask/exceptions.txt")?;
+    let line = |line: &str| {
+        let (file, lines) = line.split_once(' ').context("FILE LINES")?;
+        Ok((file.to_owned(), lines.parse()?))
+    };
+    text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(line).collect()
+}
+
+pub(super) fn sizes(sources: &[Source], broken: &mut Vec<String>) -> anyhow::Result<()> {
+    let exceptions = exceptions()?;
+    for source in sources.iter().filter(|source| !source.path.contains("/tests/")) {
+        let lines = source.production().count();
+        let allowed = exceptions.iter().find(|(file, _)| *file == source.path).map(|(_, lines)| *lines);
+        match allowed {
+            _ if lines > FILE_STOP => {
+                broken.push(format!("{} has {lines} lines, {FILE_STOP} is the end", source.path));
+            }
+            None if lines > FILE => {
+                broken.push(format!("{} has {lines} lines, {FILE} is the most", source.path));
+            }
+            Some(allowed) if lines > allowed => {
+                broken.push(format!("{} has grown to {lines} lines", source.path));
+            }
+            Some(allowed) if lines < allowed => {
+                broken.push(format!(
+                    "{} has only {lines} lines: lower its exception from {allowed}",
+                    source.path
+                ));
+            }
+            _ => {}
+        }
+    }
+    for (file, _) in exceptions.iter().filter(|(file, _)| sources.iter().all(|source| source.path != *file)) {
+        broken.push(format!("{file} is gone: take out its exception"));
+    }
+    let binary: usize = sources
+        .iter()
+        .filter(|source| source.krate() == Some("polis"))
+        .map(|source| source.production().count())
+        .sum();
+    if binary > BINARY {
+        broken.push(format!("the binary has {binary} lines, {BINARY} is the most"));
+    }
+    Ok(())
+}
+
+/// The head of a file says what it is.
+pub(super) fn heads(sources: &[Source], broken: &mut Vec<String>) {
+    for source in sources.iter().filter(|source| !source.text.starts_with("//! ")) {
+        broken.push(format!("{} has no `//!` that says what it is", source.path));
+    }
+    for source in sources {
+        if source.text.contains("clippy::too_many_lines") && !source.path.starts_with("xtask/") {
+            broken.push(format!("{} has a function that is too long", source.path));
+        }
+        if source.text.contains("clippy::indexing_slicing")
+            && !is_parser(source)
+            && !source.path.starts_with("xtask/")
+        {
+            broken.push(format!("{} indexes: only `wire.rs` with a fuzz target may", source.path));
+        }
+    }
+}
+
+fn is_parser(source: &Source) -> bool {
+    source.path.ends_with("/wire.rs") && source.text.contains("fuzz/")
+}
+
+/// Every service has the same rooms.
+pub(super) fn rooms(sources: &[Source], broken: &mut Vec<String>) {
+    for service in SERVICES {
+        for room in ["lib.rs", "plan.rs", "run.rs", "fault.rs"] {
+            let path = format!("crates/{service}/src/{room}");
+            if sources.iter().all(|source| source.path != path) {
+                broken.push(format!("{path} is missing"));
+            }
+        }
+        let head = sources.iter().find(|source| source.path == format!("crates/{service}/src/lib.rs"));
+        if let Some(head) = head.filter(|head| head.production().count() > SERVICE_HEAD) {
+            broken.push(format!("{} has more than {SERVICE_HEAD} lines", head.path));
+        }
+    }
+}
+
+/// Decisions are pure: only the shell of a service waits, and the lab file never does.
+pub(super) fn decisions(sources: &[Source], broken: &mut Vec<String>) {
+    for source in sources {
+        let Some(krate) = source.krate() else { continue };
+        let may_wait = krate != "lab" && source.path.ends_with("/run.rs");
+        let waits = source.production().any(|line| line.contains("async ") || line.contains(".await"));
+        if waits && !may_wait {
+            broken.push(format!("{} waits: only `run.rs` of a service or of the binary may", source.path));
+        }
+        let prints = source.production().any(|line| line.contains("println!") || line.contains("eprint!"));
+        if prints && krate != "polis" {
+            broken.push(format!("{} prints: only the binary may", source.path));
+        }
+    }
+}
+
+/// Decision records are short.
+pub(super) fn records(broken: &mut Vec<String>) -> anyhow::Result<()> {
+    for path in files(&["docs/adr/*.md"])? {
+        let lines = std::fs::read_to_string(root().join(&path))?.lines().count();
+        if lines > RECORD {
+            broken.push(format!("{path} has {lines} lines, {RECORD} is the most"));
+        }
+    }
+    Ok(())
+}
