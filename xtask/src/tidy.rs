@@ -17,6 +17,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     text::heads(&sources, &mut broken);
     text::rooms(&sources, &mut broken);
     text::decisions(&sources, &mut broken);
+    text::map(&sources, &mut broken)?;
     text::records(&mut broken)?;
     crates::directions(&mut broken)?;
     crates::reasons(&mut broken)?;

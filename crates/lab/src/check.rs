@@ -52,15 +52,23 @@ impl Options {
 
 /// What could not be read: nothing is concluded from what seems to be missing there.
 struct Unread {
-    /// Tables and lists of which a part is missing.
+    /// Tables and lists, at any depth, of which a part is missing.
     broken: BTreeSet<Span>,
-    /// Whether anything at all could not be read.
-    anything: bool,
+    /// The tables of the lab that have a fault.
+    faulty: BTreeSet<&'static str>,
+    /// Nobody knows which tables are whole: a text is no TOML, or a table has a name that no table has.
+    everything: bool,
 }
 
 impl Unread {
+    /// Whether a part of the table or list at this place is missing.
     fn is_part_of(&self, span: Span) -> bool {
         self.broken.contains(&span)
+    }
+
+    /// Whether something of these tables of the lab may be missing.
+    fn is_in(&self, tables: &[&str]) -> bool {
+        self.everything || tables.iter().any(|table| self.faulty.contains(table))
     }
 }
 
@@ -83,12 +91,25 @@ pub struct Checked {
     pub names: Names,
     /// The lab files as one tree: a table.
     pub(crate) root: Node,
+    /// For each unknown key, the table of the lab that it stands in; empty for an unknown table.
+    unknown: Vec<&'static str>,
 }
 
 impl Checked {
     /// The lab, if it has no errors and may be used.
     pub fn usable(&self) -> Option<&Lab> {
-        self.lab.as_ref().filter(|_| self.faults.errors() == 0)
+        self.usable_for(&[])
+    }
+
+    /// The lab, for a machine that does only what follows from these tables of it: it has no errors, or none
+    /// but keys that this version does not know, in other tables. So a key of a newer version does not stop
+    /// an older machine.
+    pub fn usable_for(&self, tables: &[&str]) -> Option<&Lab> {
+        let passed_over = match tables {
+            [] => 0,
+            _ => self.unknown.iter().filter(|table| !tables.contains(table)).count(),
+        };
+        self.lab.as_ref().filter(|_| self.faults.errors() == passed_over)
     }
 }
 
@@ -101,8 +122,9 @@ pub fn check(mut folder: Folder, options: &Options) -> Checked {
     let read = Lab::read(&root, &mut reader);
     let stands_in = read.is_none();
     let lab = read.or_else(|| Lab::read(&with_stand_in(&root), &mut Reader::default()));
+    let everything = stands_in || !faults.is_empty() || reader.faulty.contains("");
     faults.extend(reader.faults.iter().cloned());
-    names.resolve(&reader.references, &mut faults);
+    reader.faulty.extend(names.resolve(&reader.references, &mut faults));
     names.taken_twice(&mut faults);
     let mut checked = Checked {
         folder: Folder::from_texts::<String, String>([]),
@@ -113,10 +135,10 @@ pub fn check(mut folder: Folder, options: &Options) -> Checked {
         assertions: BTreeMap::new(),
         names,
         root,
+        unknown: reader.unknown,
     };
     if let Some(lab) = lab {
-        let anything = stands_in || reader.incomplete || checked.faults.errors() > 0;
-        let unread = Unread { broken: reader.broken, anything };
+        let unread = Unread { broken: reader.broken, faulty: reader.faulty, everything };
         check_lab(&lab, &mut folder, options, &unread, &mut checked);
         checked.lab = Some(lab).filter(|_| !stands_in);
     }
@@ -155,8 +177,8 @@ fn with_stand_in(root: &Node) -> Node {
     Node { span, kind: Kind::Table(table) }
 }
 
-/// Every check that needs the model. Those that conclude from something being absent are left out of a lab
-/// that could not be read whole: what seems to be missing may only be unread.
+/// Every check that needs the model. Those that conclude from something being absent are left out where it
+/// may only be unread.
 fn check_lab(lab: &Lab, folder: &mut Folder, options: &Options, unread: &Unread, checked: &mut Checked) {
     let faults = &mut checked.faults;
     for (name, app) in &lab.apps {
@@ -168,21 +190,26 @@ fn check_lab(lab: &Lab, folder: &mut Folder, options: &Options, unread: &Unread,
     let (stacks, follows) = (&checked.stacks, &checked.follows);
 
     names::check(lab, follows, faults);
-    networks::check(lab, faults);
+    networks::check(lab, unread, faults);
     addresses::check(lab, faults);
-    machines::check(lab, faults);
+    machines::check(lab, unread, faults);
     disks::check(lab, unread, faults);
     services::check(lab, folder, options, unread, faults);
     ports::check(lab, stacks, faults);
     apps::check(lab, stacks, unread, faults);
     secrets::check(lab, folder, faults);
-    if !unread.anything {
-        backup::check(lab, follows, faults);
-        apps::check_groups(lab, faults);
-        services::check_together(lab, faults);
-        assertions::check_exceptions(lab, &follows.matrix, options.at, faults);
-        checked.assertions = assertions::check(lab, &follows.matrix, faults);
+    backup::check(lab, unread, faults);
+    if !unread.is_in(&["backup", "machines", "datasets", "apps"]) {
+        backup::check_coverage(lab, follows, faults);
     }
+    if !unread.is_in(&["people"]) {
+        apps::check_groups(lab, faults);
+    }
+    if !unread.is_in(&["machines", "dns", "auth", "watch"]) {
+        services::check_together(lab, faults);
+    }
+    assertions::check_exceptions(lab, &follows.matrix, options.at, faults);
+    checked.assertions = assertions::check(lab, &follows.matrix, unread, faults);
 }
 
 /// "2 places more" for what a fault does not list.

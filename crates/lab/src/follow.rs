@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 pub use backup::{Holding, HoldingOf, Kept};
 pub use duties::Duty;
-pub use names::{Answer, Name, Owner, Reverse};
+pub use names::{Answer, NAMES_FOLLOW_FROM, Name, Owner, Reverse};
 pub use observe::{LogFrom, LogSource, MetricFrom, MetricSource, Probe, ProbeOf, Probing, Tile};
 pub use routes::{Backend, BackendPort, Certificate, Route, RouteTo};
 

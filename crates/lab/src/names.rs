@@ -309,7 +309,7 @@ impl<N: Named> MapKey for Known<N> {
 
 impl Reader {
     pub(crate) fn refer(&mut self, nouns: &'static [Noun], name: &str, span: Span) {
-        self.references.push(Reference { nouns, name: name.to_owned(), span });
+        self.references.push(Reference { nouns, name: name.to_owned(), span, table: self.table });
     }
 }
 
@@ -420,16 +420,19 @@ impl Names {
         }
     }
 
-    /// References to what is not there.
-    pub(crate) fn resolve(&self, references: &[Reference], faults: &mut Faults) {
-        for Reference { nouns, name, span } in references {
+    /// References to what is not there; says which tables of the lab they are in.
+    pub(crate) fn resolve(&self, references: &[Reference], faults: &mut Faults) -> Vec<&'static str> {
+        let mut tables = Vec::new();
+        for Reference { nouns, name, span, table } in references {
             let is_internet = nouns.contains(&Noun::Internet) && name == "internet";
             let is_service = nouns.contains(&Noun::Service) && PolicyService::known(name).is_some();
             if is_internet || is_service || self.nouns(name).any(|noun| nouns.contains(&noun)) {
                 continue;
             }
             faults.push(self.unknown(nouns, name, *span));
+            tables.push(*table);
         }
+        tables
     }
 
     /// The fault of a name that refers to nothing of these kinds.

@@ -107,6 +107,8 @@ pub(crate) struct Reference {
     pub(crate) nouns: &'static [Noun],
     pub(crate) name: String,
     pub(crate) span: Span,
+    /// The table of the lab that it stands in.
+    pub(crate) table: &'static str,
 }
 
 /// What is collected while a lab is read.
@@ -114,14 +116,22 @@ pub(crate) struct Reference {
 pub(crate) struct Reader {
     pub(crate) faults: Faults,
     pub(crate) references: Vec<Reference>,
-    /// A table was left out because of a fault: what seems to be missing may only be unread.
-    pub(crate) incomplete: bool,
-    /// The tables and lists that are there without something that could not be read.
+    /// A table has been opened.
+    has_begun: bool,
+    /// The table of the lab that is being read; empty before the first.
+    pub(crate) table: &'static str,
+    /// The tables that have a fault: what seems to be missing in them may only be unread.
+    pub(crate) faulty: BTreeSet<&'static str>,
+    /// The tables and lists, at any depth, that are there without something that could not be read.
     pub(crate) broken: BTreeSet<Span>,
+    /// For each key that this version does not know, the table of the lab that it stands in. A table of the
+    /// lab counts only if it is like none that there is: a misspelt `[dns]` is no newer version's.
+    pub(crate) unknown: Vec<&'static str>,
 }
 
 impl Reader {
     pub(crate) fn fault(&mut self, fault: Fault) {
+        self.faulty.insert(self.table);
         self.faults.push(fault);
     }
 

@@ -1,13 +1,15 @@
 //! `polis run`: does what the lab says that a machine does, and takes up the lab file as it changes.
 //!
 //! One process and one service so far. A folder is taken up when two readings half a second apart are the
-//! same and it has no errors; until then, and if it has, what runs goes on.
+//! same and it has no errors; until then, and if it has, what runs goes on. A key that this version does not
+//! know is no error here where nothing that runs follows from its table.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use lab::model::Lab;
 use lab::names::MachineName;
 use lab::{Checked, Folder, Options, Stamp};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,10 +29,8 @@ pub(crate) fn run(args: &Args, run: &RunArgs) -> Result<ExitCode, Fault> {
     let path = laboratory::path(args)?;
     let options = laboratory::options(args);
     let checked = lab::check(Folder::open(&path)?, &options);
-    let Some(lab) = checked.usable() else {
-        show_faults(&checked);
-        return Err(Fault::LabHasErrors);
-    };
+    show_errors(&checked);
+    let Some(lab) = usable(&checked) else { return Err(Fault::LabHasErrors) };
     let Some(machine) = lab.machines.keys().find(|name| name.as_str() == run.machine).cloned() else {
         let names: Vec<&str> = lab.machines.keys().map(MachineName::as_str).collect();
         return Err(Fault::misuse(
@@ -46,10 +46,21 @@ pub(crate) fn run(args: &Args, run: &RunArgs) -> Result<ExitCode, Fault> {
     })
 }
 
-/// Faults go to standard error: standard output says what runs.
-fn show_faults(checked: &Checked) {
+/// The lab, if nothing that runs here is touched by what is wrong with it.
+fn usable(checked: &Checked) -> Option<&Lab> {
+    checked.usable_for(lab::NAMES_FOLLOW_FROM)
+}
+
+/// Standard output says what runs; what is wrong with the lab goes to standard error.
+fn show_errors(checked: &Checked) {
+    if checked.faults.errors() == 0 {
+        return;
+    }
     eprint!("{}", lab::render_text(&checked.faults, &checked.folder, show::style(&std::io::stderr())));
     eprintln!("{}", show::summary(checked));
+    if usable(checked).is_some() {
+        eprintln!("the lab is used all the same: nothing that runs here follows from what is not known here");
+    }
 }
 
 struct Running {
@@ -69,7 +80,7 @@ struct Dns {
 impl Running {
     /// Makes what follows from a checked lab run here. If that fails, what ran before still runs.
     async fn take_up(&mut self, checked: &Checked) -> Result<(), Fault> {
-        let Some(lab) = checked.usable() else { return Err(Fault::LabHasErrors) };
+        let Some(lab) = usable(checked) else { return Err(Fault::LabHasErrors) };
         let Some(plan) = dns::plan(lab, &checked.follows, &self.machine) else {
             if let Some(old) = self.dns.take() {
                 old.task.abort();
@@ -138,8 +149,8 @@ impl Running {
     }
 
     async fn change(&mut self, checked: &Checked) {
-        if checked.usable().is_none() {
-            show_faults(checked);
+        show_errors(checked);
+        if usable(checked).is_none() {
             eprintln!(
                 "{}: the changed lab is not taken up: it has errors. What ran before runs on.",
                 self.machine

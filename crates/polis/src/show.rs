@@ -59,8 +59,7 @@ pub(crate) fn summary(checked: &Checked) -> String {
     ];
     if !checked.assertions.is_empty() {
         let hold = checked.assertions.values().filter(|outcome| matches!(outcome, Outcome::Holds)).count();
-        parts
-            .push(format!("{hold} of {} hold", counted(checked.assertions.len(), "assertion", "assertions")));
+        parts.push(format!("{hold} of {} assertions hold", checked.assertions.len()));
     }
     let name = if checked.usable().is_some() { lab.lab.name.as_str() } else { "refused" };
     format!("{name}: {errors}, {warnings} ({})", parts.join(", "))

@@ -194,6 +194,29 @@ fn a_changed_folder_is_taken_up_without_a_lost_question_and_a_faulty_one_never()
 }
 
 #[test]
+fn a_key_of_a_newer_version_does_not_stop_an_older_machine() {
+    let lab = Scratch::example();
+    lab.replace("services.toml", "[metrics]\n", "[metrics]\nretention-by-size = \"1 GB\"\n");
+    lab.replace("apps.toml", "[apps.nextcloud]", "[photo-frames]\nhall = \"anafi\"\n[apps.nextcloud]");
+    let server = Server::start(lab.path(), "naxos");
+    let said = server.running.said();
+    assert_eq!(said.matches("error[unknown-key]").count(), 2, "{said}");
+    assert!(said.contains("the lab is used all the same"), "{said}");
+
+    for (file, from, to) in [
+        ("services.toml", "[dns]\n", "[dns]\nprefetch = true\n"),
+        ("services.toml", "[dns]\n", "[dnss]\n"),
+        ("apps.toml", "[apps.jellyfin]\n", "[apps.jellyfin]\nmood = \"blue\"\n"),
+    ] {
+        let lab = Scratch::example();
+        lab.replace(file, from, to);
+        let said =
+            run(&mut polis(&["run", "--lab", lab.path(), "--machine", "naxos", "--listen", "127.0.0.1:0"]));
+        assert_eq!(said.code, 1, "{to}: {}", said.err);
+    }
+}
+
+#[test]
 fn garbage_and_idle_clients_do_not_stop_it() {
     if !has("garbage_and_idle_clients_do_not_stop_it", &["dig"]) {
         return;

@@ -120,6 +120,33 @@ pub(super) fn decisions(sources: &[Source], broken: &mut Vec<String>) {
     }
 }
 
+/// The map knows every crate and every module, and names nothing that is gone.
+pub(super) fn map(sources: &[Source], broken: &mut Vec<String>) -> anyhow::Result<()> {
+    let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).context("ARCHITECTURE.md")?;
+    let named: Vec<&str> = map.split('`').skip(1).step_by(2).collect();
+    for source in sources {
+        let Some((krate, inside)) =
+            source.krate().zip(source.path.split_once("/src/").map(|(_, inside)| inside))
+        else {
+            continue;
+        };
+        let module = inside.trim_end_matches(".rs");
+        if module != "lib" && !module.contains('/') && !named.contains(&module) {
+            broken.push(format!("ARCHITECTURE.md does not know `{module}` of {krate}"));
+        }
+        if module == "lib" && !named.contains(&format!("crates/{krate}").as_str()) {
+            broken.push(format!("ARCHITECTURE.md does not know crates/{krate}"));
+        }
+    }
+    let paths = named
+        .iter()
+        .filter(|name| ["crates/", "xtask/", "docs/", "examples/"].iter().any(|top| name.starts_with(top)));
+    for path in paths.filter(|path| !root().join(path).exists()) {
+        broken.push(format!("ARCHITECTURE.md names {path}, which is not there"));
+    }
+    Ok(())
+}
+
 /// Decision records are short.
 pub(super) fn records(broken: &mut Vec<String>) -> anyhow::Result<()> {
     for path in files(&["docs/adr/*.md"])? {

@@ -13,24 +13,18 @@ use crate::read::{At, listed};
 pub(super) fn check(lab: &Lab, stacks: &Stacks, unread: &Unread, faults: &mut Faults) {
     for (name, app) in &lab.apps {
         if let Some(serve) = app.serve.as_ref().filter(|serve| !unread.is_part_of(serve.span())) {
-            served(lab, name, app, serve, stacks.get(name), faults);
+            served(name, app, serve, stacks.get(name), faults);
+            login(lab, name, serve, unread, faults);
         }
         if let Some(compose) = stacks.get(name) {
-            services_named(app, compose, faults);
+            services_named(app, compose, unread, faults);
             state(name, app, compose, faults);
         }
         data(lab, name, app, faults);
     }
 }
 
-fn served(
-    lab: &Lab,
-    name: &AppName,
-    app: &App,
-    serve: &At<Serve>,
-    compose: Option<&Compose>,
-    faults: &mut Faults,
-) {
+fn served(name: &AppName, app: &App, serve: &At<Serve>, compose: Option<&Compose>, faults: &mut Faults) {
     if let (Some(url), Some(host)) = (&serve.url, &serve.host) {
         let fault =
             Fault::new(Code::EitherOr, host.span(), format!("{name} is served at `url` and at `host`"));
@@ -39,18 +33,6 @@ fn served(
         ));
     }
     let through_proxy = serve.url.is_none();
-    if through_proxy && serve.login.needs_auth() && lab.auth.is_none() {
-        let title = format!("{name} asks for the login page, and the lab has no `[auth]`");
-        let label = match serve.login.is_written() {
-            true => "asked here",
-            false => "`login` is \"lab\" unless it says otherwise",
-        };
-        let fault = Fault::new(Code::LoginWithoutAuth, serve.login.span(), title).label(label);
-        faults.push(fault.help(
-            "write `[auth]` with the machine that it runs on, or `login = \"own\"` if the app asks for itself, or \
-             `login = \"none\"` if everyone may use it",
-        ));
-    }
     let inside =
         compose.and_then(|compose| compose.serving(app)).map(|(_, service)| service.inside.as_slice());
     let one_port = matches!(inside, Some([_]));
@@ -64,8 +46,24 @@ fn served(
     }
 }
 
+/// The login page that an app asks for is there.
+fn login(lab: &Lab, name: &AppName, serve: &At<Serve>, unread: &Unread, faults: &mut Faults) {
+    if serve.url.is_none() && serve.login.needs_auth() && lab.auth.is_none() && !unread.is_in(&["auth"]) {
+        let title = format!("{name} asks for the login page, and the lab has no `[auth]`");
+        let label = match serve.login.is_written() {
+            true => "asked here",
+            false => "`login` is \"lab\" unless it says otherwise",
+        };
+        let fault = Fault::new(Code::LoginWithoutAuth, serve.login.span(), title).label(label);
+        faults.push(fault.help(
+            "write `[auth]` with the machine that it runs on, or `login = \"own\"` if the app asks for itself, or \
+             `login = \"none\"` if everyone may use it",
+        ));
+    }
+}
+
 /// The services that the lab names are in the compose file.
-fn services_named(app: &App, compose: &Compose, faults: &mut Faults) {
+fn services_named(app: &App, compose: &Compose, unread: &Unread, faults: &mut Faults) {
     let there: Vec<&str> = compose.services.keys().map(String::as_str).collect();
     let serving = app.serve.as_ref().and_then(|serve| serve.service.as_ref());
     let database = app.database.as_ref().map(|database| &database.service);
@@ -79,6 +77,7 @@ fn services_named(app: &App, compose: &Compose, faults: &mut Faults) {
     }
     if let (Some(serve), None) = (&app.serve, serving)
         && compose.serving(app).is_none()
+        && !unread.is_part_of(serve.span())
         && serve.url.is_none()
     {
         let title = "the compose file has several services, and the lab does not say which one answers";

@@ -2,21 +2,49 @@
 
 use std::collections::BTreeMap;
 
-use super::and_more;
+use super::{Unread, and_more};
 use crate::fault::{Code, Fault, Faults};
 use crate::model::{Exception, Lab, Party};
 use crate::names::Label;
-use crate::policy::{From, Matrix, Outcome, Target, evaluate};
+use crate::policy::{Form, From, Matrix, Outcome, Target, evaluate};
 use crate::read::At;
 use crate::value::Date;
 
 /// How many refutations of one sentence are shown.
 const SHOWN: usize = 4;
 
-pub(super) fn check(lab: &Lab, matrix: &Matrix, faults: &mut Faults) -> BTreeMap<Label, Outcome> {
+/// What the matrix and the ways between sites are made of.
+const TABLES: [&str; 12] = [
+    "zones",
+    "policy",
+    "exceptions",
+    "assert",
+    "machines",
+    "devices",
+    "apps",
+    "routers",
+    "tunnels",
+    "proxy",
+    "dns",
+    "vpn",
+];
+
+/// A part of the lab that is unread can only close what would be open. So what shows that too much is open
+/// stays true, and what shows that something is closed may not be.
+pub(super) fn check(
+    lab: &Lab,
+    matrix: &Matrix,
+    unread: &Unread,
+    faults: &mut Faults,
+) -> BTreeMap<Label, Outcome> {
     let mut outcomes = BTreeMap::new();
     for (name, sentence) in &lab.assert {
-        let outcome = evaluate(lab, matrix, sentence);
+        let outcome = match sentence.form {
+            Form::ReachesAll(_) | Form::Reaches(..) | Form::Outage { .. } if unread.is_in(&TABLES) => {
+                Outcome::Unknown
+            }
+            _ => evaluate(lab, matrix, sentence),
+        };
         if let Outcome::Fails(refutations) = &outcome {
             let mut fault =
                 Fault::new(Code::AssertionFails, sentence.span(), format!("`{name}` is not true"));

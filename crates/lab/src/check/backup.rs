@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::at_places;
+use super::{Unread, at_places};
 use crate::fault::{Code, Fault, Faults, nearest};
 use crate::follow::{Follows, HoldingOf, Kept};
 use crate::model::{Backup, BackupClass, Lab};
@@ -10,13 +10,19 @@ use crate::names::Label;
 use crate::read::{At, listed};
 use crate::source::Span;
 
-pub(super) fn check(lab: &Lab, follows: &Follows, faults: &mut Faults) {
-    uncovered(lab, follows, faults);
+pub(super) fn check(lab: &Lab, unread: &Unread, faults: &mut Faults) {
     let Some(backup) = &lab.backup else { return };
     on_itself(lab, backup, faults);
-    pool(lab, backup, faults);
-    too_short(backup, faults);
-    drill(lab, backup, follows, faults);
+    pool(lab, backup, unread, faults);
+    too_short(backup, unread, faults);
+}
+
+/// What concludes from what is not there.
+pub(super) fn check_coverage(lab: &Lab, follows: &Follows, faults: &mut Faults) {
+    uncovered(lab, follows, faults);
+    if let Some(backup) = &lab.backup {
+        drill(lab, backup, follows, faults);
+    }
 }
 
 /// Data that no backup covers, one fault for each machine and each way to mend it.
@@ -81,9 +87,9 @@ fn on_itself(lab: &Lab, backup: &At<Backup>, faults: &mut Faults) {
     }
 }
 
-fn pool(lab: &Lab, backup: &At<Backup>, faults: &mut Faults) {
+fn pool(lab: &Lab, backup: &At<Backup>, unread: &Unread, faults: &mut Faults) {
     let Some(machine) = lab.machines.get(backup.on.value()) else { return };
-    if machine.pools.contains(backup.pool.as_str()) {
+    if machine.pools.contains(backup.pool.as_str()) || unread.is_part_of(machine.pools.span()) {
         return;
     }
     let pools: Vec<&str> = machine.pools.keys().map(Label::as_str).collect();
@@ -96,9 +102,9 @@ fn pool(lab: &Lab, backup: &At<Backup>, faults: &mut Faults) {
     }));
 }
 
-fn too_short(backup: &At<Backup>, faults: &mut Faults) {
+fn too_short(backup: &At<Backup>, unread: &Unread, faults: &mut Faults) {
     let Some(snapshots) = &backup.snapshots else { return };
-    if *snapshots.keep < *snapshots.every {
+    if *snapshots.keep < *snapshots.every && !unread.is_part_of(snapshots.span()) {
         let title =
             format!("a snapshot is taken every {} and kept for {}", *snapshots.every, *snapshots.keep);
         let fault = Fault::new(Code::KeptTooShort, snapshots.keep.span(), title);

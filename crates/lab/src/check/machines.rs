@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Unread;
 use crate::fault::{Code, Fault, Faults};
 use crate::model::Lab;
 use crate::names::MachineName;
@@ -9,13 +10,13 @@ use crate::read::At;
 use crate::source::Span;
 use crate::value::{Power, Size};
 
-pub(super) fn check(lab: &Lab, faults: &mut Faults) {
-    guests(lab, faults);
+pub(super) fn check(lab: &Lab, unread: &Unread, faults: &mut Faults) {
+    guests(lab, unread, faults);
     memory(lab, faults);
     power(lab, faults);
 }
 
-fn guests(lab: &Lab, faults: &mut Faults) {
+fn guests(lab: &Lab, unread: &Unread, faults: &mut Faults) {
     for (name, machine) in &lab.machines {
         let Some(host) = &machine.guest_of else { continue };
         if lab.metal_of(name.as_str()).is_none() {
@@ -31,7 +32,7 @@ fn guests(lab: &Lab, faults: &mut Faults) {
             continue;
         }
         let Some(machine) = lab.machines.get(host.value()) else { continue };
-        if machine.hypervisor.is_none() {
+        if machine.hypervisor.is_none() && !unread.is_part_of(machine.span()) {
             let title = format!("{host} runs no guests");
             faults.push(
                 Fault::new(Code::GuestWithoutHypervisor, host.span(), title)

@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use super::Unread;
 use crate::fault::{Code, Fault, Faults};
 use crate::model::{Lab, RouterKind, Tunnel, TunnelKind};
 use crate::names::TunnelName;
 use crate::read::At;
 use crate::source::Span;
 
-pub(super) fn check(lab: &Lab, faults: &mut Faults) {
+pub(super) fn check(lab: &Lab, unread: &Unread, faults: &mut Faults) {
     zones_overlap(lab, faults);
     vlans(lab, faults);
     gateways(lab, faults);
     members(lab, faults);
     switch_ports(lab, faults);
-    asns(lab, faults);
+    asns(lab, unread, faults);
     for (name, tunnel) in &lab.tunnels {
         tunnel_ends(name, tunnel, faults);
-        tunnel_kind(lab, tunnel, faults);
+        tunnel_kind(lab, tunnel, unread, faults);
     }
     tunnel_nets(lab, faults);
 }
@@ -115,13 +116,15 @@ fn is_private(asn: i64) -> bool {
     (64_512..=65_534).contains(&asn) || (4_200_000_000..=4_294_967_294).contains(&asn)
 }
 
-fn asns(lab: &Lab, faults: &mut Faults) {
+fn asns(lab: &Lab, unread: &Unread, faults: &mut Faults) {
     let mut taken: BTreeMap<i64, (&str, Span)> = BTreeMap::new();
     for (name, router) in &lab.routers {
         let Some(asn) = &router.asn else {
             let tunnel =
                 lab.tunnels.iter().find(|(_, tunnel)| tunnel.between.iter().any(|end| end.value() == name));
-            if let (Some(bgp), Some((tunnel, _))) = (&lab.bgp, tunnel) {
+            if let (Some(bgp), Some((tunnel, _)), false) =
+                (&lab.bgp, tunnel, unread.is_part_of(router.span()))
+            {
                 let title = format!("{name} has no AS number");
                 faults.push(
                     Fault::new(Code::AsnMissing, router.span(), title)
@@ -167,9 +170,9 @@ fn tunnel_ends(name: &TunnelName, tunnel: &At<Tunnel>, faults: &mut Faults) {
     }
 }
 
-fn tunnel_kind(lab: &Lab, tunnel: &At<Tunnel>, faults: &mut Faults) {
+fn tunnel_kind(lab: &Lab, tunnel: &At<Tunnel>, unread: &Unread, faults: &mut Faults) {
     match *tunnel.kind {
-        TunnelKind::L2tpIpsec if tunnel.secret.is_none() => {
+        TunnelKind::L2tpIpsec if tunnel.secret.is_none() && !unread.is_part_of(tunnel.span()) => {
             let fault = Fault::new(Code::TunnelSecret, tunnel.span(), "an IPsec tunnel needs a secret");
             faults.push(
                 fault.help(

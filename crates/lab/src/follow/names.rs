@@ -9,6 +9,25 @@ use crate::read::At;
 use crate::source::Span;
 use crate::value::{Address, Domain};
 
+/// The tables of the lab that its names, and what they answer, follow from.
+pub const NAMES_FOLLOW_FROM: &[&str] = &[
+    "lab",
+    "sites",
+    "zones",
+    "routers",
+    "switches",
+    "access_points",
+    "machines",
+    "devices",
+    "portal",
+    "dns",
+    "proxy",
+    "auth",
+    "vpn",
+    "bastion",
+    "apps",
+];
+
 /// A name that the lab's name servers answer.
 #[derive(Clone, Debug)]
 pub struct Name {

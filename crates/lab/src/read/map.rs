@@ -101,7 +101,6 @@ impl<K: MapKey, V: Value> Value for Map<K, V> {
                     map.insert(key, At::written(value, if is_table { entry.key } else { entry.node.span }));
                 }
                 _ => {
-                    reader.incomplete = true;
                     reader.broken.insert(node.span);
                 }
             }

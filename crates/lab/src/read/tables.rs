@@ -150,6 +150,8 @@ pub(crate) struct Fields<'n> {
     info: &'static TableInfo,
     table: Cow<'n, Table>,
     span: Span,
+    /// It is the first that was opened: the one that all others stand in.
+    is_whole_lab: bool,
 }
 
 impl<'n> Fields<'n> {
@@ -167,12 +169,13 @@ impl<'n> Fields<'n> {
                 return None;
             }
         };
+        let is_whole_lab = !std::mem::replace(&mut reader.has_begun, true);
         for (key, entry) in &table.entries {
             if info.field(key).is_none() {
-                reader.fault(unknown_key(info, key, entry.key));
+                unknown_key(info, key, entry.key, reader);
             }
         }
-        Some(Self { info, table, span: node.span })
+        Some(Self { info, table, span: node.span, is_whole_lab })
     }
 
     /// Where the table begins: its header, or its braces.
@@ -195,7 +198,10 @@ impl<'n> Fields<'n> {
         own.or(alias.map(|(_, entry)| entry))
     }
 
-    pub(crate) fn optional<T: Value>(&self, ident: &str, reader: &mut Reader) -> Option<At<T>> {
+    pub(crate) fn optional<T: Value>(&self, ident: &'static str, reader: &mut Reader) -> Option<At<T>> {
+        if self.is_whole_lab {
+            reader.table = ident;
+        }
         let entry = self.find(ident, reader)?;
         let value = T::read(&entry.node, reader);
         if value.is_none() {
@@ -204,15 +210,13 @@ impl<'n> Fields<'n> {
         Some(At::written(value?, entry.node.span))
     }
 
-    pub(crate) fn required<T: Value>(&self, ident: &str, reader: &mut Reader) -> Option<At<T>> {
+    pub(crate) fn required<T: Value>(&self, ident: &'static str, reader: &mut Reader) -> Option<At<T>> {
         if self.find(ident, reader).is_none()
             && let Some(field) = self.info.fields.iter().find(|field| field.ident == ident)
         {
             reader.fault(missing_key(field, self.span));
         }
-        let value = self.optional(ident, reader);
-        reader.incomplete |= value.is_none();
-        value
+        self.optional(ident, reader)
     }
 }
 
@@ -246,15 +250,18 @@ const HABITS: [(&str, &str); 10] = [
     ("volumes", "data"),
 ];
 
-fn unknown_key(info: &'static TableInfo, key: &str, span: Span) -> Fault {
+fn unknown_key(info: &'static TableInfo, key: &str, span: Span, reader: &mut Reader) {
     let keys: Vec<Cow<'_, str>> = info.fields.iter().map(super::FieldInfo::key).collect();
     let habit = HABITS.iter().find(|(written, meant)| *written == key && info.field(meant).is_some());
     let near = habit.map(|(_, meant)| *meant).or_else(|| nearest(key, keys.iter().map(AsRef::as_ref)));
     let fault = Fault::new(Code::UnknownKey, span, format!("there is no key `{key}` here"));
-    match near {
+    if near.is_none() || !reader.table.is_empty() {
+        reader.unknown.push(reader.table);
+    }
+    reader.fault(match near {
         Some(_) => fault.did_you_mean(near),
         None => fault.help(format!("the keys here are {}", listed(&keys))),
-    }
+    });
 }
 
 /// "`a`, `b` and `c`".

@@ -45,10 +45,20 @@ pub fn reference_page(sample: Samples<'_>) -> String {
             _ => field.key().into_owned(),
         };
         let _ = write!(page, "\n## `{}`\n\n{}\n", field.key(), one_line(field.doc));
+        match &shape {
+            Shape::Map { key, .. } if NEEDS_NO_EXAMPLE.contains(&key.what) => {
+                page.push_str("\nOne each, by a name of your choice.\n");
+            }
+            Shape::Map { key, .. } => {
+                let sample = key_sample(key.example);
+                let _ = writeln!(page, "\nOne each, by {}: `[{}.{sample}]`.", key.what, field.key());
+            }
+            _ => {}
+        }
         match shape.table() {
             Some(table) => table_section(&mut page, &path, table, 0),
             None => {
-                let _ = writeln!(page, "\nBehind each name stands {}.", shape.words());
+                let _ = writeln!(page, "\nBehind each stands {}.", inner(&shape).words());
             }
         }
         after_table(&mut page, &field.key());
@@ -64,7 +74,7 @@ fn after_table(page: &mut String, key: &str) {
     match key {
         "assert" => {
             page.push_str(
-                "\nA sentence has one of six forms. `reaches only` and `never reaches` look at everything that ends \
+                "\nA sentence has one of six forms. `reach only` and `never reach` look at everything that ends \
                  in a zone, so that who may use a service in a zone reaches that zone; what is in the same zone as \
                  the one who asks is no matter of the policy. Traffic between machines of Polis itself is always \
                  allowed and not counted.\n\n```ebnf\n",
@@ -133,11 +143,22 @@ fn inner(shape: &Shape) -> &Shape {
     }
 }
 
+/// What everyone knows without one.
+const NEEDS_NO_EXAMPLE: [&str; 2] = ["a line of text", "a name"];
+
+/// A key as it stands in a header.
+fn key_sample(example: &str) -> String {
+    let bare = example.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if bare { example.to_owned() } else { format!("\"{example}\"") }
+}
+
 fn words(field: &'static FieldInfo) -> String {
     let shape = (field.shape)();
     match inner(&shape) {
         Shape::Choice(_) => "a word, see below".to_owned(),
-        Shape::Text(info) => format!("{}, such as `\"{}\"`", shape.words(), info.example.replace('|', "\\|")),
+        Shape::Text(info) if !NEEDS_NO_EXAMPLE.contains(&info.what) => {
+            format!("{}, such as `\"{}\"`", shape.words(), info.example.replace('|', "\\|"))
+        }
         _ => shape.words().replace('|', "\\|"),
     }
 }

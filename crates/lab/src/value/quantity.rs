@@ -104,8 +104,8 @@ const TIME_UNITS: [(&[&str], u64); 6] = [
     (&["w", "week", "weeks"], 7 * DAY),
     (&["d", "day", "days"], DAY),
     (&["h", "hour", "hours"], 3_600_000),
-    (&["m", "min", "minute", "minutes"], 60_000),
-    (&["s", "sec", "second", "seconds"], 1000),
+    (&["m", "min", "mins", "minute", "minutes"], 60_000),
+    (&["s", "sec", "secs", "second", "seconds"], 1000),
     (&["ms"], 1),
 ];
 /// Units of whole months; the first word is for one, the second for several.
@@ -137,7 +137,13 @@ impl PartialOrd for Duration {
 }
 
 impl FromText for Duration {
-    const INFO: TextInfo = TextInfo::new("a duration", "1h", Some(r"^([0-9.]+ ?(ms|[a-z]+) ?)+$"));
+    const INFO: TextInfo = TextInfo::new(
+        "a duration",
+        "1h",
+        Some(
+            "^([0-9]+([.][0-9]{1,3})? ?(ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?|months?|y|years?) ?)+$",
+        ),
+    );
 
     fn from_text(text: &str) -> Result<Self, Wrong> {
         let mut duration = Self { months: 0, millis: 0 };
