@@ -1,7 +1,7 @@
 # `make demo` shows Polis on the example, `make test` is what a change has to pass. Both need Rust and nothing else.
 
 DEMO_PORT = 10053
-POLIS = target/debug/polis
+POLIS = $(or $(CARGO_TARGET_DIR),target)/debug/polis
 
 .PHONY: demo test help
 
