@@ -171,3 +171,13 @@ fn coverage() {
     let checked = example();
     insta::assert_snapshot!(lab::coverage_text(&lab::coverage(&checked), &checked.folder));
 }
+
+#[test]
+fn what_is_in_ones_own_zone_needs_no_opening() {
+    let text = "[lab]\nname = \"h\"\ndomain = \"lab.example.net\"\n[sites]\nhome = {}\n[zones]\ndmz = { site = \"home\", cidr = \
+                \"10.0.0.0/24\" }\n[machines]\npatra = { address = \"10.0.0.5\" }\n[dns]\non = \"patra\"\nupstreams = \
+                [\"9.9.9.9\"]\n[policy]\ndmz = { internet = true }\n[apps.shop]\non = \"patra\"\nbackup = \"none\"\nserve = { \
+                url = \"https://www.example.com/shop\", login = \"none\" }\n[assert]\nonly-out = \"dmz reach only internet\"\n";
+    let checked = lab::check(Folder::from_texts([("lab.toml", text)]), &Options::at("2026-11-23"));
+    assert_eq!(checked.faults.iter().filter(|fault| fault.is_error()).count(), 0, "{:?}", checked.faults);
+}

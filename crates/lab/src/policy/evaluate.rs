@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::matrix::{Because, From, Matrix, Opening, Target, is_published};
 use super::sentence::{Form, Sentence, Word};
 use crate::model::{Lab, Party, PolicyService};
-use crate::names::{MachineName, ZoneName};
+use crate::names::{AppName, MachineName, ZoneName};
 
 /// What became of a sentence.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ enum Object {
     Service(&'static str),
     Zone(ZoneName),
     Host(Party, Option<ZoneName>),
-    App(crate::names::AppName),
+    App(AppName),
 }
 
 /// Whether the sentence is true.
@@ -241,14 +241,12 @@ impl Judge<'_> {
         refuted(format!("{} is opened", opening.words(self.lab)), &[Because { span: opening.span, why }])
     }
 
-    /// Whether the target is the zone of the subject, or its own panels: nothing that it has to be let into.
+    /// Whether the target is in the zone of the subject with no proxy before it: nothing that it has to be let
+    /// into.
     fn is_own(&self, subject: &Subject, target: &Target) -> bool {
-        match (&subject.from, target) {
-            (From::Zone(own), Target::Zone(_) | Target::Panels(_)) => {
-                self.matrix.entry_zone(target) == Some(own)
-            }
-            _ => false,
-        }
+        let ends_in = self.matrix.entry_zone(target);
+        matches!(&subject.from, From::Zone(own) if ends_in == Some(own))
+            && !self.matrix.is_behind_proxy(target)
     }
 
     /// Whether the target is the object, or one of those that it stands for.
@@ -277,6 +275,7 @@ impl Judge<'_> {
         match (object, target) {
             (Object::Zone(_), target) => self.covers(object, target),
             (Object::Host(_, Some(zone)), Target::Zone(target)) => zone == target,
+            (Object::App(app), Target::Zone(zone)) => self.is_bare_in(app, zone),
             (Object::Host(Party::Machine(machine), Some(zone)), Target::Panels(target)) => {
                 zone == target
                     && self.lab.machines.get(machine).is_some_and(|machine| !machine.panels.is_empty())
@@ -286,6 +285,15 @@ impl Judge<'_> {
             }
             _ => self.is(object, target),
         }
+    }
+
+    /// Whether who can open all of the zone can open the app past its proxy: without a stack it listens at a
+    /// port of its machine.
+    fn is_bare_in(&self, app: &AppName, zone: &ZoneName) -> bool {
+        self.lab
+            .apps
+            .get(app)
+            .is_some_and(|app| app.stack.is_none() && self.lab.zone_of_machine(app.on.as_str()) == Some(zone))
     }
 
     fn runs_on(&self, target: &Target, machine: &MachineName) -> bool {

@@ -146,6 +146,12 @@ impl Matrix {
         let column = self.columns.binary_search_by(|column| column.target.cmp(target)).ok()?;
         self.columns.get(column)?.entry.as_ref()
     }
+
+    /// Whether it is an app that only the proxy opens.
+    pub(super) fn is_behind_proxy(&self, target: &Target) -> bool {
+        let column = self.columns.binary_search_by(|column| column.target.cmp(target));
+        column.is_ok_and(|column| self.columns.get(column).is_some_and(|column| column.is_behind_proxy))
+    }
 }
 
 impl Column {
