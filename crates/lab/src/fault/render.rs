@@ -74,7 +74,7 @@ fn report<'a>(fault: &'a Fault, folder: &'a Folder, excerpts: &'a [Excerpt<'a>])
             Snippet::source(excerpt.text.as_str()).path(excerpt.path.as_str()).line_start(excerpt.line);
         for (at, place) in &excerpt.places {
             let kind = if *at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-            let inside = |byte: usize| byte.saturating_sub(excerpt.start).min(excerpt.text.len());
+            let inside = |byte: usize| excerpt.text.floor_char_boundary(byte.saturating_sub(excerpt.start));
             let range = place.span.range();
             let range = inside(range.start)..inside(range.end);
             snippet = snippet.annotation(kind.span(range).label(place.label.as_str()));

@@ -54,7 +54,9 @@ impl<'t> Reader<'t> {
     }
 
     fn byte(&self, character: usize) -> usize {
-        self.byte_of.get(character).copied().unwrap_or(character)
+        let byte =
+            if self.byte_of.is_empty() { Some(character) } else { self.byte_of.get(character).copied() };
+        byte.unwrap_or(self.end).min(self.end)
     }
 
     fn span(&self, marks: Marks) -> Span {
