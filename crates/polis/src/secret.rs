@@ -303,8 +303,13 @@ fn decrypt(armoured: &[u8], identities: &[Box<dyn age::Identity>]) -> Result<Sec
     let reader =
         decryptor.decrypt(identities.iter().map(AsRef::as_ref)).map_err(|error| error.to_string())?;
     let mut value = String::new();
-    reader.take(MAX_VALUE).read_to_string(&mut value).map_err(|error| error.to_string())?;
-    Ok(SecretString::from(value))
+    reader.take(MAX_VALUE + 1).read_to_string(&mut value).map_err(|error| error.to_string())?;
+    let value = SecretString::from(value);
+    if u64::try_from(value.expose_secret().len()).is_ok_and(|length| length <= MAX_VALUE) {
+        Ok(value)
+    } else {
+        Err(format!("its value is longer than {MAX_VALUE} bytes"))
+    }
 }
 
 /// The private key of who runs the command: a file of age or of SSH.
