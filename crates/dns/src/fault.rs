@@ -1,21 +1,16 @@
-//! What can go wrong with the name servers.
+//! What can go wrong with the name servers, besides what the helper says of ports.
 
-use std::net::SocketAddr;
+use runtime::Fault;
 
-/// Why the name servers can not run.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// The address can not be listened at. The other one keeps running.
-    #[error("can not listen at {address} over {transport}: {source}")]
-    Bind {
-        /// Where.
-        address: SocketAddr,
-        /// UDP or TCP.
-        transport: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The plan has no address to listen at.
-    #[error("the machine has no address to listen at: give it one, or `[dns]` an `address`")]
-    NoAddress,
+/// The plan has no address to listen at.
+pub(crate) fn no_address() -> Fault {
+    Fault {
+        what: "the machine has no address to listen at".to_owned(),
+        help: "give it one, or `[dns]` an `address`".to_owned(),
+    }
+}
+
+/// A part of the name server has ended by itself.
+pub(crate) fn ended(why: &str) -> Fault {
+    Fault { what: why.to_owned(), help: "it starts again by itself".to_owned() }
 }

@@ -11,12 +11,13 @@ mod answer;
 mod fault;
 mod plan;
 mod run;
+mod view;
 mod wire;
 
 pub use answer::{Reply, Transport, reply};
-pub use fault::Fault;
 pub use plan::{Plan, plan};
-pub use run::{Server, Swap};
+pub use run::Server;
+pub use view::View;
 
 /// The service's name: its crate, its table in the lab file, its page.
 pub const SERVICE: lab::model::ServiceName = lab::model::ServiceName::Dns;

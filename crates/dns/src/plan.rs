@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use lab::model::{Lab, ServiceName};
-use lab::names::{MachineName, ZoneName};
+use lab::Answer;
+use lab::model::ServiceName;
+use lab::names::ZoneName;
 use lab::value::UpstreamKind;
-use lab::{Answer, Follows};
+use runtime::Given;
 
 use crate::wire::{self, Name};
 
@@ -15,7 +16,7 @@ use crate::wire::{self, Name};
 const PORT: u16 = 53;
 
 /// Everything that a name server of the lab needs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// Where it listens.
     pub listen: Vec<SocketAddr>,
@@ -52,7 +53,8 @@ impl Default for Record {
 }
 
 /// The plan of a machine; none if the lab does not say that it runs a name server.
-pub fn plan(lab: &Lab, follows: &Follows, machine: &MachineName) -> Option<Plan> {
+pub fn plan(given: &Given<'_>) -> Option<Plan> {
+    let (lab, follows, machine) = (given.lab, given.follows, given.machine);
     let dns = lab.dns.as_ref()?;
     dns.on.iter().find(|on| on.value() == machine)?;
     let zones: HashMap<&ZoneName, usize> =
@@ -62,7 +64,7 @@ pub fn plan(lab: &Lab, follows: &Follows, machine: &MachineName) -> Option<Plan>
         zone.cidr.iter().map(move |cidr| (cidr.0, number))
     });
     let mut plan = Plan {
-        listen: listen(lab, machine),
+        listen: given.listen.map_or_else(|| listen(given), |at| vec![at]),
         upstreams: dns.upstreams.iter().filter_map(|upstream| plain(&upstream.kind)).collect(),
         domain: Name::parse(lab.lab.domain.as_str())?,
         networks: networks.collect(),
@@ -88,18 +90,20 @@ pub fn plan(lab: &Lab, follows: &Follows, machine: &MachineName) -> Option<Plan>
 }
 
 /// The service's own address, or else the machine's.
-fn listen(lab: &Lab, machine: &MachineName) -> Vec<SocketAddr> {
+fn listen(given: &Given<'_>) -> Vec<SocketAddr> {
+    let (lab, machine) = (given.lab, given.machine);
+    let port = given.follows.ports.shifted(PORT);
     let placed = lab.placed();
     let own =
         placed.iter().find(|placed| placed.service == ServiceName::Dns).and_then(|placed| placed.address);
     if let Some(address) = own {
-        return vec![SocketAddr::new(address.0, PORT)];
+        return vec![SocketAddr::new(address.0, port)];
     }
     let addresses = lab.machines.get(machine).and_then(|machine| machine.address.as_ref());
     addresses
         .into_iter()
         .flat_map(|addresses| addresses.iter())
-        .map(|address| SocketAddr::new(address.0, PORT))
+        .map(|address| SocketAddr::new(address.0, port))
         .collect()
 }
 
@@ -122,6 +126,15 @@ impl Plan {
     pub fn name_count(&self) -> usize {
         self.names.values().filter(|records| records.everywhere != Record::default()).count()
             + self.wildcards.len()
+    }
+
+    /// The plan in words, one fact a line.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.listen.iter().map(|at| format!("listen {at}")).collect();
+        lines.extend(self.upstreams.iter().map(|at| format!("upstream {at}")));
+        lines.extend(self.names.iter().map(|(name, records)| format!("name {name:?} {records:?}")));
+        lines.sort();
+        lines
     }
 
     /// The number of the zone that an address is in.

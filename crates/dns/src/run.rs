@@ -3,19 +3,23 @@
 //! Local names are answered where the datagram is received; only what is forwarded waits in a task of its
 //! own, and there is a limit to how many may.
 
+use std::collections::BTreeMap;
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use lab::model::ServiceName;
+use runtime::{Context, Fault, Given, Helper, Permit, Service, Transport as Carrier};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::answer::{Reply, Transport, failed, reply};
-use crate::fault::Fault;
-use crate::plan::Plan;
+use crate::plan::{Plan, plan};
+use crate::view::View;
 use crate::wire;
 
 /// How long one upstream may take to answer.
@@ -32,7 +36,9 @@ const PORT_TRIES: usize = 16;
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
-    sockets: Vec<(Arc<UdpSocket>, TcpListener)>,
+    places: Mutex<BTreeMap<SocketAddr, Place>>,
+    /// A task that serves a place has ended, which it never should.
+    ended: (mpsc::Sender<String>, Mutex<mpsc::Receiver<String>>),
 }
 
 #[derive(Debug)]
@@ -48,72 +54,131 @@ impl Shared {
     }
 }
 
-/// Gives a running server another plan.
-#[derive(Clone, Debug)]
-pub struct Swap(Arc<Shared>);
+/// An address that is listened at, until this is dropped.
+#[derive(Debug)]
+struct Place {
+    /// With the port that was found free, if any was asked for.
+    bound: SocketAddr,
+    tasks: [JoinHandle<()>; 2],
+}
 
-impl Swap {
-    /// From the next message on, the server answers from this plan. Where it listens does not change.
-    pub fn to(&self, plan: Plan) {
-        *self.0.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
+impl Drop for Place {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Service for Server {
+    type Plan = Plan;
+    type View = View;
+
+    const NAME: ServiceName = crate::SERVICE;
+
+    fn plan(given: &Given<'_>) -> Option<Plan> {
+        plan(given)
+    }
+
+    fn lines(plan: &Plan) -> Vec<String> {
+        plan.lines()
+    }
+
+    fn permits(plan: &Plan) -> Vec<Permit> {
+        let both = |at: &SocketAddr| [Permit::Bind(Carrier::Udp, *at), Permit::Bind(Carrier::Tcp, *at)];
+        plan.listen.iter().flat_map(both).collect()
+    }
+
+    async fn provision(plan: Plan, context: &Context) -> Result<Self, Fault> {
+        let shared = Shared {
+            plan: RwLock::default(),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        };
+        let (sender, ended) = mpsc::channel(1);
+        let server =
+            Self { shared: Arc::new(shared), places: Mutex::default(), ended: (sender, Mutex::new(ended)) };
+        server.swap(plan, context).await?;
+        Ok(server)
+    }
+
+    async fn swap(&self, plan: Plan, context: &Context) -> Result<(), Fault> {
+        if plan.listen.is_empty() {
+            return Err(crate::fault::no_address());
+        }
+        let mut places = self.places.lock().await;
+        let mut bound = Vec::new();
+        for at in plan.listen.iter().filter(|at| !places.contains_key(at)) {
+            bound.push((*at, bind(*at, &context.helper).await?));
+        }
+        places.retain(|at, _| plan.listen.contains(at));
+        *self.shared.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
+        for (at, (bound, udp, tcp)) in bound {
+            let tasks = [
+                self.watched(serve_udp(Arc::new(udp), Arc::clone(&self.shared))),
+                self.watched(serve_tcp(tcp, Arc::clone(&self.shared))),
+            ];
+            places.insert(at, Place { bound, tasks });
+        }
+        Ok(())
+    }
+
+    async fn run(self: Arc<Self>) -> Result<(), Fault> {
+        let why = self.ended.1.lock().await.recv().await;
+        Err(crate::fault::ended(&why.unwrap_or_default()))
+    }
+
+    fn does(&self) -> String {
+        let plan = self.shared.plan();
+        let listens: Vec<String> = self.view().listen.iter().map(ToString::to_string).collect();
+        format!(
+            "listens at {} over UDP and TCP, answers {} names of {}",
+            listens.join(", "),
+            plan.name_count(),
+            plan.domain
+        )
+    }
+
+    fn view(&self) -> View {
+        let places = self.places.try_lock();
+        let bound = places.map(|places| places.values().map(|place| place.bound).collect());
+        View { listen: bound.unwrap_or_default(), names: self.shared.plan().name_count() }
     }
 }
 
 impl Server {
-    /// Binds the sockets: at the addresses of the plan, or at `instead`. A port 0 is any that is free, the
-    /// same for UDP and TCP.
-    ///
-    /// # Errors
-    /// If one of them can not be bound; then none is.
-    pub async fn provision(plan: Plan, instead: Option<SocketAddr>) -> Result<Self, Fault> {
-        let addresses = instead.map_or_else(|| plan.listen.clone(), |address| vec![address]);
-        if addresses.is_empty() {
-            return Err(Fault::NoAddress);
-        }
-        let mut sockets = Vec::with_capacity(addresses.len());
-        for address in addresses {
-            sockets.push(bind(address).await?);
-        }
-        let shared = Shared {
-            plan: RwLock::new(Arc::new(plan)),
-            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
-            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
-        };
-        Ok(Self { shared: Arc::new(shared), sockets })
-    }
-
-    /// Where it listens, with the ports that were found free.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().filter_map(|(udp, _)| udp.local_addr().ok()).collect()
-    }
-
-    /// What gives the server another plan while it runs.
-    pub fn swap(&self) -> Swap {
-        Swap(Arc::clone(&self.shared))
-    }
-
-    /// Answers until it is dropped.
-    pub async fn run(self) {
-        let mut tasks = JoinSet::new();
-        for (udp, tcp) in self.sockets {
-            tasks.spawn(serve_udp(udp, Arc::clone(&self.shared)));
-            tasks.spawn(serve_tcp(tcp, Arc::clone(&self.shared)));
-        }
-        while tasks.join_next().await.is_some() {}
+    /// A task that says so if it ends, and aborts with its handle.
+    fn watched(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        let sender = self.ended.0.clone();
+        tokio::spawn(async move {
+            let _says = Says(sender);
+            work.await;
+        })
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<(Arc<UdpSocket>, TcpListener), Fault> {
+/// Says that its task has panicked, which is the only way for it to end by itself.
+struct Says(mpsc::Sender<String>);
+
+impl Drop for Says {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self.0.try_send("a task panicked".to_owned());
+        }
+    }
+}
+
+/// A socket each for datagrams and connections, at the same port.
+async fn bind(at: SocketAddr, helper: &Helper) -> Result<(SocketAddr, UdpSocket, TcpListener), Fault> {
     let mut tries = 0;
     loop {
         tries += 1;
-        let fault = |transport| move |source| Fault::Bind { address, transport, source };
-        let udp = UdpSocket::bind(address).await.map_err(fault("UDP"))?;
-        let bound = udp.local_addr().map_err(fault("UDP"))?;
-        match TcpListener::bind(bound).await {
-            Ok(tcp) => return Ok((Arc::new(udp), tcp)),
-            Err(_) if address.port() == 0 && tries < PORT_TRIES => {}
-            Err(source) => return Err(fault("TCP")(source)),
+        let udp = helper.udp(at).await?;
+        let bound = udp.local_addr().unwrap_or(at);
+        match helper.tcp(bound).await {
+            Ok(tcp) => return Ok((bound, udp, tcp)),
+            Err(_) if at.port() == 0 && tries < PORT_TRIES => {}
+            Err(unhelped) => return Err(unhelped.into()),
         }
     }
 }

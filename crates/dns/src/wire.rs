@@ -54,6 +54,13 @@ impl Default for Name {
     }
 }
 
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let labels: Vec<_> = self.labels().iter().map(|label| String::from_utf8_lossy(label)).collect();
+        f.write_str(&labels.join("."))
+    }
+}
+
 impl Name {
     /// From text: labels with points between them.
     pub(crate) fn parse(text: &str) -> Option<Self> {

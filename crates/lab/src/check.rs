@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clusters;
 use crate::compose;
+use crate::demo::{self, Demo, Ports};
 use crate::fault::{Code, Fault, Faults};
 use crate::follow::{Follows, Stacks};
 use crate::model::{Lab, ServiceName};
@@ -37,6 +38,8 @@ pub struct Options {
     pub runs: &'static [ServiceName],
     /// Whether its name servers follow `lists` and `rules`.
     pub blocks_names: bool,
+    /// All machines are this one, for a demonstration.
+    pub demo: Option<Demo>,
 }
 
 impl Options {
@@ -46,7 +49,7 @@ impl Options {
     pub fn at(day: &str) -> Self {
         let epoch = || Date::parse("1970-01-01");
         let at = Date::parse(day).or_else(epoch).unwrap_or_else(Date::today);
-        Self { at, runs: ServiceName::ALL, blocks_names: true }
+        Self { at, runs: ServiceName::ALL, blocks_names: true, demo: None }
     }
 }
 
@@ -116,7 +119,10 @@ impl Checked {
 /// Checks a lab.
 pub fn check(mut folder: Folder, options: &Options) -> Checked {
     let mut faults = Faults::default();
-    let root = read_tree(&folder, &mut faults);
+    let mut root = read_tree(&folder, &mut faults);
+    if let Some(demo) = &options.demo {
+        demo::rewrite(&mut root, demo);
+    }
     let names = Names::of(&root);
     let mut reader = Reader::default();
     let read = Lab::read(&root, &mut reader);
@@ -187,6 +193,9 @@ fn check_lab(lab: &Lab, folder: &mut Folder, options: &Options, unread: &Unread,
         }
     }
     checked.follows = Follows::from(lab, &checked.stacks, options.at);
+    if options.demo.is_some() {
+        checked.follows.ports = Ports::DEMO;
+    }
     let (stacks, follows) = (&checked.stacks, &checked.follows);
 
     names::check(lab, follows, faults);

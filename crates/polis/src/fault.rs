@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use runtime::Refusal;
+
 /// The exit status for a lab with errors, and for work that failed.
 const FAILED: u8 = 1;
 /// The exit status for a command that was used wrongly.
@@ -25,8 +27,15 @@ pub(crate) enum Fault {
     File { doing: &'static str, path: PathBuf, source: std::io::Error },
     #[error("{what}")]
     Secret { what: String, help: Option<String> },
+    /// A running Polis could not be asked.
     #[error("{0}")]
-    Dns(#[from] dns::Fault),
+    Ask(#[from] runtime::link::AskFault),
+    /// It said no.
+    #[error("{what}")]
+    Said { what: String, help: Option<String> },
+    /// The worker does not begin.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
     #[error("can not start: {0}")]
     Start(std::io::Error),
 }
@@ -55,32 +64,27 @@ impl Fault {
             }
             Self::Misuse { help, .. } | Self::Secret { help, .. } => help.clone(),
             Self::LabHasErrors => Some("`polis check` shows them".to_owned()),
-            Self::Dns(dns::Fault::Bind { address, source, .. }) => Some(match source.kind() {
-                std::io::ErrorKind::PermissionDenied => {
-                    format!(
-                        "port {} is for root; try another one: `--listen 127.0.0.1:10053`",
-                        address.port()
-                    )
-                }
-                std::io::ErrorKind::AddrInUse => {
-                    format!("something else listens there: `ss -lnp 'sport = :{}'` says what", address.port())
-                }
-                std::io::ErrorKind::AddrNotAvailable => {
-                    "this machine does not have the address; to try it out: `--listen 127.0.0.1:10053`"
-                        .to_owned()
-                }
-                _ => "try another address: `--listen 127.0.0.1:10053`".to_owned(),
-            }),
-            Self::Dns(dns::Fault::NoAddress) | Self::File { .. } | Self::Start(_) => None,
+            Self::Said { help, .. } => help.clone(),
+            Self::Ask(fault) => Some(fault.help()),
+            Self::Refused(Refusal::LabHasErrors) => Some("`polis check` shows them".to_owned()),
+            Self::Refused(Refusal::NoLab(_)) => {
+                Some("name a folder of `*.toml` files, or one file: `--lab PATH`".to_owned())
+            }
+            Self::Refused(Refusal::Unidentified(fault)) => Some(fault.help.clone()),
+            Self::Refused(Refusal::Taken(_)) => {
+                Some("end it, or use another state: `--state FOLDER`".to_owned())
+            }
+            Self::Refused(Refusal::System { .. }) | Self::File { .. } | Self::Start(_) => None,
         }
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NoLab(_) | Self::NoLabAnywhere | Self::Misuse { .. } => MISUSED.into(),
-            Self::LabHasErrors | Self::File { .. } | Self::Secret { .. } | Self::Dns(_) | Self::Start(_) => {
-                FAILED.into()
-            }
+            Self::NoLab(_)
+            | Self::NoLabAnywhere
+            | Self::Misuse { .. }
+            | Self::Refused(Refusal::NoLab(_) | Refusal::Unidentified(_)) => MISUSED.into(),
+            _ => FAILED.into(),
         }
     }
 }

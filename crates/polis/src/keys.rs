@@ -17,6 +17,16 @@ const MACHINE_KEY: &str = "machine.key";
 
 pub(crate) fn machine(machine: &MachineCommand) -> Result<ExitCode, Fault> {
     let MachineCommand::Key { state } = machine;
+    print(&format!("key = \"{}\"\n", machine_key(state)?));
+    eprintln!(
+        "Write this line in the lab file, at this machine. The private half stays in {}.",
+        state.join(MACHINE_KEY).display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The public half of the key pair in a state folder, which is made if there is none.
+pub(crate) fn machine_key(state: &Path) -> Result<String, Fault> {
     let path = state.join(MACHINE_KEY);
     let key = match read_private(&path)? {
         Some(text) => ssh_key::PrivateKey::from_openssh(&text).map_err(|error| {
@@ -27,16 +37,7 @@ pub(crate) fn machine(machine: &MachineCommand) -> Result<ExitCode, Fault> {
         })?,
         None => make_machine_key(&path)?,
     };
-    let public = key
-        .public_key()
-        .to_openssh()
-        .map_err(|error| Fault::Secret { what: error.to_string(), help: None })?;
-    print(&format!("key = \"{public}\"\n"));
-    eprintln!(
-        "Write this line in the lab file, at this machine. The private half stays in {}.",
-        path.display()
-    );
-    Ok(ExitCode::SUCCESS)
+    key.public_key().to_openssh().map_err(|error| Fault::Secret { what: error.to_string(), help: None })
 }
 
 fn make_machine_key(path: &Path) -> Result<ssh_key::PrivateKey, Fault> {
