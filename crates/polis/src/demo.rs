@@ -3,6 +3,8 @@
 //! What is to run stands in the scratch folder: a machine with a file `stopped` is stopped, and the others run. So
 //! `stop` and `start` from another terminal only make and remove files, and there is nothing to speak.
 
+mod run;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -11,9 +13,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use lab::{Checked, Demo, Folder, Options};
-use runtime::link::{Question, Reply, ask_socket};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Args, DemoArgs, DemoCommand};
 use crate::fault::Fault;
@@ -126,7 +126,7 @@ fn begin(lab: &Path, scratch: &Path) -> Result<ExitCode, Fault> {
     let folders = make_scratch(scratch)?;
     let mut machines = make_machines(&checked, scratch)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Start)?;
-    let code = runtime.block_on(live(lab, scratch, &checked, &mut machines));
+    let code = runtime.block_on(run::live(lab, scratch, &checked, &mut machines));
     drop(folders);
     code
 }
@@ -168,59 +168,6 @@ fn make_machines(checked: &Checked, scratch: &Path) -> Result<Vec<Machine>, Faul
         std::fs::write(&path, text).map_err(|source| Fault::File { doing: "write", path, source })?;
     }
     Ok(all)
-}
-
-/// Until it is told to end: what is to run runs.
-async fn live(
-    lab: &Path,
-    scratch: &Path,
-    checked: &Checked,
-    machines: &mut [Machine],
-) -> Result<ExitCode, Fault> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Fault::Start)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Fault::Start)?;
-    print(&format!(
-        "starting {} machines, each with its own state in {}\n",
-        machines.len(),
-        scratch.display()
-    ));
-    let began = Instant::now();
-    let mut is_told = false;
-    loop {
-        for machine in machines.iter_mut() {
-            machine.look(lab, scratch)?;
-        }
-        if !is_told && (is_answered(machines).await || began.elapsed() > PATIENCE) {
-            is_told = true;
-            tell(checked, began.elapsed());
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-        }
-    }
-    for machine in machines.iter_mut() {
-        machine.tell_to_end();
-    }
-    for machine in machines.iter_mut() {
-        machine.end();
-    }
-    print("\nended; nothing is left\n");
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Whether a name server of the lab is ready.
-async fn is_answered(machines: &[Machine]) -> bool {
-    for machine in machines {
-        let socket = machine.folder.join("polis.sock");
-        if let Ok(Reply::Runs { services, .. }) = ask_socket(&socket, &Question::Runs).await
-            && services.iter().any(|service| service.name == "dns" && service.running.is_some())
-        {
-            return true;
-        }
-    }
-    false
 }
 
 /// Where to look.

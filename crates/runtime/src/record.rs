@@ -3,9 +3,12 @@
 //! Recording never waits. What can not be written yet is held, up to a bound, and written once it can be.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -41,6 +44,18 @@ struct Inner {
     sender: SyncSender<Job>,
     live: broadcast::Sender<(Millis, Event)>,
     trouble: Arc<Mutex<Trouble>>,
+}
+
+/// Waits for the writing of what was added before.
+#[derive(Debug)]
+pub struct Flushed(oneshot::Receiver<bool>);
+
+impl Future for Flushed {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<bool> {
+        Pin::new(&mut self.0).poll(context).map(|done| done.unwrap_or(false))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -87,9 +102,11 @@ impl Record {
     }
 
     /// Waits until everything that was added is written; false if it can not be.
-    pub async fn flush(&self) -> bool {
+    pub fn flush(&self) -> Flushed {
         let (sender, done) = oneshot::channel();
-        self.0.sender.try_send(Job::Flush(sender)).is_ok() && done.await.unwrap_or(false)
+        // If there is no room, who waits hears that the sender is gone.
+        let _ = self.0.sender.try_send(Job::Flush(sender));
+        Flushed(done)
     }
 
     /// Every event from now on, with when it happened.
