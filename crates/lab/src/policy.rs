@@ -8,6 +8,6 @@ mod evaluate;
 mod matrix;
 mod sentence;
 
-pub use evaluate::{Outcome, Refutation, evaluate};
+pub use evaluate::{Known, Outcome, Refutation, evaluate};
 pub use matrix::{Because, Cell, From, Matrix, Opening, Target};
 pub use sentence::{Form, GRAMMAR, Sentence, Word};

@@ -156,7 +156,7 @@ impl Lab {
     /// The site of a machine: that of its zone, or of the zone of what it is a guest of.
     pub fn site_of_machine(&self, machine: &str) -> Option<&str> {
         let zone = self.zones.get(self.zone_of_machine(machine)?)?;
-        Some(zone.site.as_str())
+        Some(zone.site.as_str()).filter(|_| zone.site.is_known())
     }
 
     /// The machine of metal that a machine is in the end: itself, its host, the host of its host.
@@ -177,7 +177,7 @@ impl Lab {
         &'l self,
         router: &'l Router,
     ) -> impl Iterator<Item = (&'l ZoneName, &'l At<Zone>)> {
-        self.zones.iter().filter(|(_, zone)| zone.site == router.site)
+        self.zones.iter().filter(|(_, zone)| zone.site.is_known() && zone.site == router.site)
     }
 
     /// What a name in a rule stands for; `None` if it is nothing that could be read.

@@ -46,9 +46,18 @@ enum Object {
     App(AppName),
 }
 
+/// How much of the lab the matrix was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// All of it.
+    Whole,
+    /// What could be read. What may be opened may be opened; where it ends is not always known.
+    InPart,
+}
+
 /// Whether the sentence is true.
-pub fn evaluate(lab: &Lab, matrix: &Matrix, sentence: &Sentence) -> Outcome {
-    let judge = Judge { lab, matrix };
+pub fn evaluate(lab: &Lab, matrix: &Matrix, sentence: &Sentence, known: Known) -> Outcome {
+    let judge = Judge { lab, matrix, known };
     let refutations = match &sentence.form {
         Form::ReachesAll(subjects) => judge.each_subject(subjects, |subject| judge.closed_cells(subject)),
         Form::Reaches(subjects, objects) => judge.each_object(objects, |objects| {
@@ -75,6 +84,7 @@ pub fn evaluate(lab: &Lab, matrix: &Matrix, sentence: &Sentence) -> Outcome {
 struct Judge<'l> {
     lab: &'l Lab,
     matrix: &'l Matrix,
+    known: Known,
 }
 
 impl Judge<'_> {
@@ -180,7 +190,9 @@ impl Judge<'_> {
     /// What the subject can open that is none of the objects.
     fn beyond(&self, subject: &Subject, objects: &[&Object]) -> Vec<Refutation> {
         let other = |target: &Target| {
-            !self.is_own(subject, target) && !objects.iter().any(|object| self.covers(object, target))
+            !self.is_own(subject, target)
+                && !self.may_be_anywhere(target)
+                && !objects.iter().any(|object| self.covers(object, target))
         };
         let mut refutations = self.open_cells(subject, other);
         let openings = self.openings_of(subject);
@@ -247,6 +259,12 @@ impl Judge<'_> {
         let ends_in = self.matrix.entry_zone(target);
         matches!(&subject.from, From::Zone(own) if ends_in == Some(own))
             && !self.matrix.is_behind_proxy(target)
+    }
+
+    /// Whether the target ends in a zone that could not be read: it may be one that a sentence allows.
+    fn may_be_anywhere(&self, target: &Target) -> bool {
+        let never_placed = matches!(target, Target::Internet | Target::Service("dhcp" | "ntp"));
+        self.known == Known::InPart && !never_placed && self.matrix.entry_zone(target).is_none()
     }
 
     /// Whether the target is the object, or one of those that it stands for.

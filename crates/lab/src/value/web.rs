@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::address::parse_port;
 use crate::names::why_no_label;
-use crate::read::{FromText, TextInfo, Wrong, text_keys, text_values};
+use crate::read::{FromText, TextInfo, UNKNOWN, Wrong, text_keys, text_values};
 
 text_values!(Domain, HostName, Url, Endpoint, Upstream, ListSource, StorageUrl, Version, Text, Pattern);
 text_keys!(Pattern);
@@ -406,6 +406,10 @@ impl FromText for Text {
 
     fn to_text(&self) -> String {
         self.0.clone()
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self::known(UNKNOWN))
     }
 }
 
