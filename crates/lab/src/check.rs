@@ -202,7 +202,7 @@ fn check_lab(lab: &Lab, folder: &mut Folder, options: &Options, unread: &Unread,
     }
     let (stacks, follows) = (&checked.stacks, &checked.follows);
 
-    names::check(lab, follows, faults);
+    names::check(lab, follows, unread, faults);
     networks::check(lab, unread, faults);
     addresses::check(lab, unread, faults);
     machines::check(lab, unread, faults);

@@ -141,6 +141,12 @@ impl Url {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// What stands behind host and port, without a slash at its end: `/shop`; empty for the host alone.
+    pub fn path(&self) -> &str {
+        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        rest.find(['/', '?', '#']).map_or("", |at| rest.split_at(at).1).trim_end_matches('/')
+    }
 }
 
 fn host_and_port(authority: &str, default: u16) -> Result<(String, u16), Wrong> {
