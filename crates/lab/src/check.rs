@@ -9,6 +9,7 @@ mod machines;
 mod names;
 mod networks;
 mod ports;
+mod proxy;
 mod secrets;
 mod services;
 
@@ -210,6 +211,7 @@ fn check_lab(lab: &Lab, folder: &mut Folder, options: &Options, unread: &Unread,
     services::check(lab, folder, options, unread, faults);
     ports::check(lab, stacks, unread, faults);
     apps::check(lab, stacks, unread, faults);
+    proxy::check(lab, stacks, unread, faults);
     secrets::check(lab, folder, unread, faults);
     backup::check(lab, unread, faults);
     if !unread.is_in(&["backup", "machines", "datasets", "apps"]) {

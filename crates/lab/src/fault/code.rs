@@ -173,6 +173,9 @@ codes! {
     GroupIsEmpty = "group-is-empty", Error;
     /// An app asks for the login page, and the lab has no `[auth]`.
     LoginWithoutAuth = "login-without-auth", Error;
+    /// An app is to be reached by a name, or to have the login page in front of it, and the lab has no `[proxy]`
+    /// that would do it.
+    AppWithoutProxy = "app-without-proxy", Warning;
     /// A compose file is not YAML, or not a compose file.
     ComposeSyntax = "compose-syntax", Error;
     /// The compose file has no such service, or several and the lab does not say which one serves.
