@@ -145,11 +145,28 @@ fn state(name: &AppName, app: &App, compose: &Compose, unread: &Unread, faults: 
     if *app.backup == BackupClass::None || unread.is_part_of(app.data.span()) {
         return;
     }
+    let mut unknown: BTreeMap<&str, Vec<(crate::Span, String)>> = BTreeMap::new();
     for (service_name, service) in &compose.services {
         for mount in service.mounts.iter().filter(|mount| mount.access == Access::ReadWrite) {
             faults.extend(mount_fault(name, service_name, app, mount));
+            let holds_none = NO_STATE.iter().any(|folder| is_under(&mount.target, folder));
+            if let (MountSource::Unknown(variable), false) = (&mount.source, holds_none) {
+                let label = format!("`{service_name}` keeps `{}` there", mount.target);
+                unknown.entry(variable).or_default().push((mount.span, label));
+            }
         }
         faults.extend(unmounted_state(service_name, service));
+    }
+    for (variable, places) in unknown {
+        let title = format!(
+            "nobody knows where {name} keeps its state: nothing in the lab folder gives `{variable}` a value"
+        );
+        let point = app.data.first().map_or("/POOL/APP".to_owned(), |data| data.mount_point());
+        let fault = at_places(Code::StatePlaceUnknown, title, places).map(|fault| {
+            let file = app.stack.as_ref().map_or(String::new(), |stack| format!("`{}/.env`", stack.as_str()));
+            fault.help(format!("give it one in {file}, a folder of the app's data: `{variable}={point}`"))
+        });
+        faults.extend(fault);
     }
 }
 
@@ -188,7 +205,7 @@ fn mount_fault(name: &AppName, service: &str, app: &App, mount: &Mount) -> Optio
                 .label("a new container does not find it again");
             Some(fault.help(format!("give it a name: `- NAME:{target}`")))
         }
-        MountSource::Volume(_) | MountSource::Memory | MountSource::Unknown => None,
+        MountSource::Volume(_) | MountSource::Memory | MountSource::Unknown(_) => None,
     }
 }
 

@@ -183,6 +183,9 @@ codes! {
     /// A container keeps state outside any volume or declared data: it goes when the container goes, or is
     /// left out of every copy.
     StateOutsideData = "state-outside-data", Warning;
+    /// A container keeps state at a place that a variable names, and nothing in the lab folder gives it a value:
+    /// nobody knows whether a copy has it.
+    StatePlaceUnknown = "state-place-unknown", Warning;
     /// An app keeps its data on a machine that is neither its own nor its host.
     DataElsewhere = "data-elsewhere", Error;
 
