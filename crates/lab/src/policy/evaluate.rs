@@ -25,6 +25,8 @@ pub struct Refutation {
     pub what: String,
     /// The lines that make it so.
     pub because: Vec<Because>,
+    /// What may be opened that should not; none if it is an exception, or something that may not be opened.
+    pub opens: Option<Target>,
 }
 
 /// A subject: an origin, and the one thing in it that is meant, if it is not all of it.
@@ -232,7 +234,10 @@ impl Judge<'_> {
         self.matrix
             .row(&subject.from)
             .filter(|(target, cell)| cell.is_open() && wanted(target))
-            .map(|(target, cell)| refuted(format!("{} may open {target}", subject.word), cell.reasons()))
+            .map(|(target, cell)| Refutation {
+                opens: Some(target.clone()),
+                ..refuted(format!("{} may open {target}", subject.word), cell.reasons())
+            })
             .collect()
     }
 
@@ -418,7 +423,7 @@ impl<'l> Ways<'l> {
 }
 
 fn refuted(what: String, because: &[Because]) -> Refutation {
-    Refutation { what, because: because.to_vec() }
+    Refutation { what, because: because.to_vec(), opens: None }
 }
 
 /// The sets of exactly `size` numbers below `count`. Fewer tunnels down are better than more, so that these
