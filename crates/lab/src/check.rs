@@ -227,11 +227,12 @@ fn check_lab(lab: &Lab, folder: &mut Folder, options: &Options, unread: &Unread,
     checked.assertions = assertions::check(lab, &follows.matrix, unread, faults);
 }
 
-/// "2 places more" for what a fault does not list.
+/// "and 2 more" for what a fault does not list. Where there is that much, not all of it has been looked for.
 fn and_more(shown: usize, all: usize) -> Option<String> {
     match all.saturating_sub(shown) {
         0 => None,
         1 => Some("and 1 more".to_owned()),
+        _ if all >= crate::policy::MAX_OUTAGES => Some("and many more".to_owned()),
         more => Some(format!("and {more} more")),
     }
 }

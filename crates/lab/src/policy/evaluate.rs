@@ -1,8 +1,9 @@
 //! Whether the sentences of `[assert]` are true of the matrix, and what refutes those that are not.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use super::matrix::{Because, From, Matrix, Opening, Target, is_published};
+use super::outage::{Outage, Way, outages};
 use super::sentence::{Form, Sentence, Word};
 use crate::model::{Lab, Party, PolicyService};
 use crate::names::{AppName, MachineName, ZoneName};
@@ -344,10 +345,10 @@ impl Judge<'_> {
         }
     }
 
-    /// Every set of `down` tunnels that, when down, leaves two sites without a way that is short enough.
+    /// Every outage of up to `down` tunnels that leaves two sites without a way that is short enough.
     fn outages(&self, down: usize, within: Option<usize>) -> Vec<Refutation> {
         let site = |router: &str| self.lab.routers.get(router).map(|router| router.site.as_str());
-        let tunnels: Vec<Way> = self
+        let tunnels: Vec<Way<'_>> = self
             .lab
             .tunnels
             .iter()
@@ -359,85 +360,22 @@ impl Judge<'_> {
         let zones = self.lab.zones.iter().map(|(_, zone)| zone.site.as_str());
         let sites: BTreeSet<&str> =
             self.lab.routers.iter().map(|(_, router)| router.site.as_str()).chain(zones).collect();
-        let mut refutations = Vec::new();
-        for cut in subsets(tunnels.len(), down.min(tunnels.len())) {
-            let up = tunnels.iter().enumerate().filter(|(at, _)| !cut.contains(at)).map(|(_, way)| way);
-            let ways = Ways::of(up);
-            let cut: Vec<&str> = cut.iter().filter_map(|at| tunnels.get(*at)).map(|way| way.tunnel).collect();
-            let when =
-                if cut.is_empty() { "as it is".to_owned() } else { format!("without {}", cut.join(" and ")) };
-            for (at, from) in sites.iter().enumerate() {
-                let hops = ways.hops_from(from);
-                for to in sites.iter().skip(at + 1) {
-                    let what = match (hops.get(to), within) {
-                        (None, _) => format!("{when}, {from} and {to} have no way to each other"),
-                        (Some(hops), Some(within)) if *hops > within => {
-                            format!("{when}, the way from {from} to {to} is {hops} hops long")
-                        }
-                        _ => continue,
-                    };
-                    refutations.push(refuted(what, &[]));
-                }
-            }
-        }
-        refutations
-    }
-}
-
-/// A tunnel between two sites.
-struct Way<'l> {
-    tunnel: &'l str,
-    ends: [&'l str; 2],
-}
-
-/// The sites that each site has a tunnel to.
-struct Ways<'l>(BTreeMap<&'l str, Vec<&'l str>>);
-
-impl<'l> Ways<'l> {
-    fn of<'w>(ways: impl Iterator<Item = &'w Way<'l>>) -> Self
-    where
-        'l: 'w,
-    {
-        let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for Way { ends: [one, other], .. } in ways {
-            next.entry(one).or_default().push(other);
-            next.entry(other).or_default().push(one);
-        }
-        Self(next)
-    }
-
-    /// How many tunnels the shortest way from a site to each other crosses.
-    fn hops_from(&self, start: &'l str) -> BTreeMap<&'l str, usize> {
-        let mut hops = BTreeMap::from([(start, 0)]);
-        let mut queue = VecDeque::from([(start, 0)]);
-        while let Some((at, distance)) = queue.pop_front() {
-            for to in self.0.get(at).into_iter().flatten() {
-                if !hops.contains_key(to) {
-                    hops.insert(to, distance + 1);
-                    queue.push_back((to, distance + 1));
-                }
-            }
-        }
-        hops
+        let told = |outage: Outage<'_>| {
+            let when = match outage.down.as_slice() {
+                [] => "as it is".to_owned(),
+                down => format!("without {}", down.join(" and ")),
+            };
+            let (from, to) = (outage.from, outage.to);
+            let what = match outage.hops {
+                None => format!("{when}, {from} and {to} have no way to each other"),
+                Some(hops) => format!("{when}, the way from {from} to {to} is {hops} hops long"),
+            };
+            refuted(what, &[])
+        };
+        outages(&sites, &tunnels, down, within).into_iter().map(told).collect()
     }
 }
 
 fn refuted(what: String, because: &[Because]) -> Refutation {
     Refutation { what, because: because.to_vec(), opens: None }
-}
-
-/// The sets of exactly `size` numbers below `count`. Fewer tunnels down are better than more, so that these
-/// are the worst cases.
-fn subsets(count: usize, size: usize) -> Vec<Vec<usize>> {
-    if size == 0 {
-        return vec![Vec::new()];
-    }
-    let mut sets = Vec::new();
-    for last in (size - 1)..count {
-        for mut set in subsets(last, size - 1) {
-            set.push(last);
-            sets.push(set);
-        }
-    }
-    sets
 }

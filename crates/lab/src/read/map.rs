@@ -38,6 +38,14 @@ impl<K: Ord, V> Map<K, V> {
         self.0.get(key)
     }
 
+    /// The name itself, as the map has it.
+    pub(crate) fn key<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&K>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.0.get_key_value(key).map(|(key, _)| key)
+    }
+
     /// Whether there is one of that name.
     pub fn contains<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
