@@ -34,7 +34,7 @@ const TABLES: [&str; 15] = [
 ];
 
 /// A part of the lab that is unread can only close what would be open. So what shows that too much is open
-/// stays true, and what shows that something is closed may not be.
+/// stays true, and what shows that something is closed may not be; and nothing is said to hold.
 pub(super) fn check(
     lab: &Lab,
     matrix: &Matrix,
@@ -48,7 +48,10 @@ pub(super) fn check(
             Form::ReachesAll(_) | Form::Reaches(..) | Form::Outage { .. } if known == Known::InPart => {
                 Outcome::Unknown
             }
-            _ => evaluate(lab, matrix, sentence, known),
+            _ => match evaluate(lab, matrix, sentence, known) {
+                Outcome::Holds if known == Known::InPart => Outcome::Unknown,
+                outcome => outcome,
+            },
         };
         if let Outcome::Fails(refutations) = &outcome {
             let mut fault =

@@ -15,7 +15,7 @@ pub enum Outcome {
     Holds,
     /// It is not, and this shows it.
     Fails(Vec<Refutation>),
-    /// A name in it is nothing that could be read, so that nothing can be said.
+    /// What could be read of the lab neither proves nor refutes it.
     Unknown,
 }
 
