@@ -44,6 +44,12 @@ pub(crate) fn secret(args: &Args, secret: &SecretCommand) -> Result<ExitCode, Fa
 /// A key that is encrypted to.
 type Recipient = Box<dyn age::Recipient + Send>;
 
+/// A secret that is encrypted: what its two files hold.
+struct Sealed {
+    armoured: Vec<u8>,
+    recipients: String,
+}
+
 /// The secrets of a lab folder.
 struct Keep<'c> {
     checked: &'c Checked,
@@ -99,7 +105,7 @@ impl<'c> Keep<'c> {
         self.known(name)?;
         self.keys_for(name)?;
         let value = ask_value(name)?;
-        self.store(name, &value)?;
+        self.store(name, &self.seal(name, &value)?)?;
         eprintln!(
             "{name} is kept in {}, encrypted for {}.",
             self.path(&secret_path(name)).display(),
@@ -151,16 +157,18 @@ impl<'c> Keep<'c> {
             .collect()
     }
 
-    fn store(&self, name: &str, value: &SecretString) -> Result<(), Fault> {
+    fn seal(&self, name: &str, value: &SecretString) -> Result<Sealed, Fault> {
         let keys = self.keys_for(name)?;
         let recipients = keys.iter().map(|(_, recipient)| recipient.as_ref() as &dyn age::Recipient);
         let armoured = encrypt(recipients, value)?;
         let lines: String = keys.iter().map(|(key, _)| format!("{key}\n")).collect();
-        self.write(&secret_path(name), &armoured)?;
-        self.write(
-            &recipients_path(name),
-            format!("# Who can read {name}.age; `polis secret rekey` writes this.\n{lines}").as_bytes(),
-        )
+        let recipients = format!("# Who can read {name}.age; `polis secret rekey` writes this.\n{lines}");
+        Ok(Sealed { armoured, recipients })
+    }
+
+    fn store(&self, name: &str, sealed: &Sealed) -> Result<(), Fault> {
+        self.write(&secret_path(name), &sealed.armoured)?;
+        self.write(&recipients_path(name), sealed.recipients.as_bytes())
     }
 
     /// Replaces a file at once: it is never half written.
@@ -236,23 +244,39 @@ impl<'c> Keep<'c> {
         Ok(())
     }
 
-    /// Opens all secrets before it writes the first: it is done for all, or for none.
+    /// Encrypts all secrets before it writes the first: it is done for all, or for none. What the key of who does
+    /// it would not open again is not written: with it the last way to the values could be lost.
     fn rekey(&self, identity: Option<&Path>) -> Result<(), Fault> {
         let names = self.stored();
         let identities = identities(identity)?;
-        let mut values = Vec::with_capacity(names.len());
+        let mut sealed = Vec::with_capacity(names.len());
         for name in &names {
-            self.keys_for(name)?;
-            values.push(self.open(name, &identities)?);
+            let new = self.seal(name, &self.open(name, &identities)?)?;
+            if decrypt(&new.armoured, &identities).is_err() {
+                return Err(self.locks_out(name));
+            }
+            sealed.push(new);
         }
-        for (name, value) in names.iter().zip(&values) {
-            self.store(name, value)?;
+        for (name, sealed) in names.iter().zip(&sealed) {
+            self.store(name, sealed)?;
             eprintln!("{name}: encrypted for {}", self.readers(name).join(", "));
         }
         if names.is_empty() {
             eprintln!("there are no secrets yet");
         }
         Ok(())
+    }
+
+    fn locks_out(&self, name: &str) -> Fault {
+        Fault::secret(
+            format!(
+                "your key opens `{name}` and would not open it any more: it would be encrypted for {} only, so that \
+                 nothing has been changed",
+                self.readers(name).join(", ")
+            ),
+            "write the public half of your key at yourself in [people] (`polis secret key` prints that of the key \
+             it made), or let somebody whose key stays do this: `--identity FILE`",
+        )
     }
 
     fn open(&self, name: &str, identities: &[Box<dyn age::Identity>]) -> Result<SecretString, Fault> {
@@ -319,24 +343,26 @@ fn identities(path: Option<&Path>) -> Result<Vec<Box<dyn age::Identity>>, Fault>
         let what = format!("your private key is not in `{}`", path.display());
         return Err(Fault::secret(what, "write `--identity FILE`, or make a key pair: `polis secret key`"));
     };
-    let no_key = |why: String| {
+    parse_identities(&text).map_err(|why| {
         Fault::secret(
             format!("`{}` is no private key: {why}", path.display()),
             "use the file that `polis secret key` made",
         )
-    };
+    })
+}
+
+/// The private keys in a text, or why there are none.
+fn parse_identities(text: &str) -> Result<Vec<Box<dyn age::Identity>>, String> {
     if text.starts_with("-----BEGIN") {
-        let identity = age::ssh::Identity::from_buffer(text.as_bytes(), None)
-            .map_err(|error| no_key(error.to_string()))?;
+        let identity =
+            age::ssh::Identity::from_buffer(text.as_bytes(), None).map_err(|error| error.to_string())?;
         return match identity {
             age::ssh::Identity::Unencrypted(_) => Ok(vec![Box::new(identity)]),
-            _ => {
-                Err(no_key("it is protected by a passphrase, or of a kind that is not supported".to_owned()))
-            }
+            _ => Err("it is protected by a passphrase, or of a kind that is not supported".to_owned()),
         };
     }
-    let file = age::IdentityFile::from_buffer(text.as_bytes()).map_err(|error| no_key(error.to_string()))?;
-    let identities = file.into_identities().map_err(|error| no_key(error.to_string()))?;
+    let file = age::IdentityFile::from_buffer(text.as_bytes()).map_err(|error| error.to_string())?;
+    let identities = file.into_identities().map_err(|error| error.to_string())?;
     Ok(identities.into_iter().map(|identity| identity as Box<dyn age::Identity>).collect())
 }
 

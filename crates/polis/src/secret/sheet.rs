@@ -4,37 +4,84 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use age::secrecy::ExposeSecret as _;
+use age::secrecy::{ExposeSecret as _, SecretString};
 use lab::value::SecretRef;
 
-use super::{Keep, identities};
+use super::{Keep, decrypt, identities, parse_identities};
 use crate::fault::Fault;
 use crate::keys;
 use crate::show::print;
 
 impl Keep<'_> {
     pub(super) fn sheet(&self, identity: Option<&Path>) -> Result<(), Fault> {
-        let opened = identities(identity)?;
+        // Says what is wrong with the file; what is checked below is what the page shows of it.
+        identities(identity)?;
         let path = identity.map_or_else(keys::owner_key_path, |path| Ok(path.to_owned()))?;
-        let key = keys::read_private(&path)?.unwrap_or_default();
+        let key = shown(&keys::read_private(&path)?.unwrap_or_default());
+        let typed = parse_identities(&key).map_err(|why| {
+            Fault::secret(
+                format!("`{}` can not be typed from paper: {why}", path.display()),
+                "use another key",
+            )
+        })?;
+        let checked = self.check_opens(&typed)?;
         let name = &self.lab.lab.name;
         let mut page = format!("RECOVERY SHEET OF THE LAB {name} ({})\n", self.lab.lab.domain.value());
         page.push_str(
             "Whoever has this page can read every secret of the lab. Keep it as you keep a deed.\n",
         );
         page.push_str("\n1. The private key. Type it into a file `owner.key`, as it stands here:\n\n");
-        for line in key.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        for line in key.lines() {
             page.push_str(&format!("    {line}\n"));
         }
         page.push_str("\n2. The secrets of the lab are the files `secrets/NAME.age` of the lab folder. Each opens with\n\n");
         page.push_str("    age --decrypt --identity owner.key secrets/NAME.age\n");
-        self.copies(&opened, &mut page)?;
+        page.push_str(&format!("\n{checked}\n"));
+        self.copies(&typed, &mut page)?;
         page.push_str("\nMade by `polis secret sheet`. Make it anew after `polis secret rekey`, and when a copy is added.\n");
         if std::io::stdout().is_terminal() {
             eprintln!("This page holds the key to every secret: print it, and do not keep the file.");
         }
         print(&page);
         Ok(())
+    }
+
+    /// That the key on the page opens every secret there is, in words for the page. A page with a key that leaves
+    /// one closed would be trusted until the day it is needed.
+    fn check_opens(&self, typed: &[Box<dyn age::Identity>]) -> Result<String, Fault> {
+        let stored = self.stored();
+        let closed: Vec<&str> =
+            stored.iter().filter(|name| self.open(name, typed).is_err()).map(String::as_str).collect();
+        if !closed.is_empty() {
+            return Err(Fault::secret(
+                format!(
+                    "this key does not open {} of {} secrets: {}. There is no page",
+                    closed.len(),
+                    stored.len(),
+                    closed.join(", ")
+                ),
+                "write its public half at yourself in [people] and let somebody who can open them run `polis secret \
+                 rekey`, or print the page of another key: `--identity FILE`; `polis secret rm NAME` removes what \
+                 nobody needs",
+            ));
+        }
+        if stored.is_empty() {
+            let sealed = self.seal("", &SecretString::from("trial"))?;
+            if decrypt(&sealed.armoured, typed).is_err() {
+                return Err(Fault::secret(
+                    "this key would open nothing: its public half is at nobody in [people]",
+                    "write it at yourself (`polis secret key` prints that of the key it made), or print the page \
+                     of another key: `--identity FILE`",
+                ));
+            }
+            return Ok("The lab keeps no secret yet. Checked: the key above opens what is kept from now on."
+                .to_owned());
+        }
+        let count = match stored.len() {
+            1 => "the one secret".to_owned(),
+            count => format!("all {count} secrets"),
+        };
+        Ok(format!("Checked when this page was made: the key above opens {count}: {}.", stored.join(", ")))
     }
 
     /// The copies outside the house, with all that it takes to read them.
@@ -71,6 +118,12 @@ impl Keep<'_> {
             other => Ok(format!("(kept in {other})")),
         }
     }
+}
+
+/// The lines of a private key that have to be typed.
+fn shown(key: &str) -> String {
+    let lines = key.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// A word for a POSIX shell.
