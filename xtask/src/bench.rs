@@ -221,7 +221,10 @@ fn idle() -> anyhow::Result<Row> {
     Ok(Row {
         what: "idle CPU of the same",
         bar: "0.1 % of a core",
-        measured: format!("{:.3} % ({spent} hundredths of a second in {LASTS} s)", f64::from(spent) / f64::from(LASTS)),
+        measured: format!(
+            "{:.3} % ({spent} hundredths of a second in {LASTS} s)",
+            f64::from(spent) / f64::from(LASTS)
+        ),
     })
 }
 
@@ -254,7 +257,11 @@ fn events() -> anyhow::Result<Row> {
         .output()?;
     let said = String::from_utf8(output.stdout)?;
     let line = said.lines().find(|line| line.starts_with("lost ")).context("the bench said nothing")?;
-    Ok(Row { what: "1,000 events a second for a minute", bar: "none lost, 5 % of a core", measured: line.to_owned() })
+    Ok(Row {
+        what: "1,000 events a second for a minute",
+        bar: "none lost, 5 % of a core",
+        measured: line.to_owned(),
+    })
 }
 
 /// Where the name server of the demonstration is.

@@ -17,8 +17,8 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use crate::args::{Args, DemoArgs, DemoCommand};
 use crate::fault::Fault;
+use crate::laboratory;
 use crate::show::{self, print};
-use crate::{keys, laboratory};
 
 /// How often it is looked what is to run.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -156,7 +156,7 @@ fn make_machines(checked: &Checked, scratch: &Path) -> Result<Vec<Machine>, Faul
             path: folder.clone(),
             source,
         })?;
-        known.push_str(&format!("{name} {}\n", keys::machine_key(&folder)?));
+        known.push_str(&format!("{name} {}\n", runtime::secret::key::machine(&folder)?));
         let own =
             machines().filter(|(_, guest)| guest.guest_of.as_ref().is_some_and(|host| host.value() == name));
         let own: Vec<&str> = own.map(|(guest, _)| guest.as_str()).collect();

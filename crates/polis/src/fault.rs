@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use runtime::Refusal;
+use runtime::secret::SecretFault;
 
 /// The exit status for a lab with errors, and for work that failed.
 const FAILED: u8 = 1;
@@ -25,8 +26,8 @@ pub(crate) enum Fault {
     LabHasErrors,
     #[error("can not {doing} `{}`: {source}", .path.display())]
     File { doing: &'static str, path: PathBuf, source: std::io::Error },
-    #[error("{what}")]
-    Secret { what: String, help: Option<String> },
+    #[error("{0}")]
+    Secret(#[from] SecretFault),
     /// A running Polis could not be asked.
     #[error("{0}")]
     Ask(#[from] runtime::link::AskFault),
@@ -51,8 +52,8 @@ impl Fault {
         Self::Misuse { what: what.into(), help: Some(help.into()) }
     }
 
-    pub(crate) fn secret(what: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Secret { what: what.into(), help: Some(help.into()) }
+    pub(crate) fn said(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Said { what: what.into(), help: Some(help.into()) }
     }
 
     /// What to do about it.
@@ -62,7 +63,10 @@ impl Fault {
             Self::NoLabAnywhere => {
                 Some("name one: `--lab PATH`; an example is in `examples/aegean`".to_owned())
             }
-            Self::Misuse { help, .. } | Self::Secret { help, .. } => help.clone(),
+            Self::Misuse { help, .. } => help.clone(),
+            Self::Secret(SecretFault::Misuse { help, .. } | SecretFault::Failed { help, .. }) => {
+                Some(help.clone())
+            }
             Self::LabHasErrors => Some("`polis check` shows them".to_owned()),
             Self::Said { help, .. } => help.clone(),
             Self::Ask(fault) => Some(fault.help()),
@@ -74,7 +78,10 @@ impl Fault {
             Self::Refused(Refusal::Taken(_)) => {
                 Some("end it, or use another state: `--state FOLDER`".to_owned())
             }
-            Self::Refused(Refusal::System { .. }) | Self::File { .. } | Self::Start(_) => None,
+            Self::Secret(SecretFault::File { .. })
+            | Self::Refused(Refusal::System { .. })
+            | Self::File { .. }
+            | Self::Start(_) => None,
         }
     }
 
@@ -83,6 +90,7 @@ impl Fault {
             Self::NoLab(_)
             | Self::NoLabAnywhere
             | Self::Misuse { .. }
+            | Self::Secret(SecretFault::Misuse { .. })
             | Self::Refused(Refusal::NoLab(_) | Refusal::Unidentified(_)) => MISUSED.into(),
             _ => FAILED.into(),
         }

@@ -4,7 +4,6 @@ mod args;
 mod ask;
 mod demo;
 mod fault;
-mod keys;
 mod laboratory;
 mod run;
 mod secret;
@@ -25,7 +24,7 @@ fn main() -> ExitCode {
         Command::Schema => show::schema(),
         Command::Name(name) => show::name(&args, name),
         Command::Secret(secret) => secret::secret(&args, secret),
-        Command::Machine(machine) => keys::machine(machine),
+        Command::Machine(machine) => secret::machine(machine),
         Command::Run(run) => run::run(&args, run),
         Command::Permits(run) => run::permits(&args, run),
         Command::Plan(ask) => ask::plan(&args, ask),

@@ -30,9 +30,14 @@ fn main() -> anyhow::Result<()> {
     // Ten at a time, a hundred times a second, as bursts come.
     for tick in 0..lasts * PER_SECOND / 10 {
         for number in 0..10 {
-            record.add(Event::Failed { service: "dns".to_owned(), why: format!("event {}", tick * 10 + number) });
+            record.add(Event::Failed {
+                service: "dns".to_owned(),
+                why: format!("event {}", tick * 10 + number),
+            });
         }
-        std::thread::sleep((Duration::from_millis(10) * u32::try_from(tick + 1)?).saturating_sub(began.elapsed()));
+        std::thread::sleep(
+            (Duration::from_millis(10) * u32::try_from(tick + 1)?).saturating_sub(began.elapsed()),
+        );
     }
     let took = began.elapsed().as_secs_f64();
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;

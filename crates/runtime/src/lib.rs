@@ -16,6 +16,7 @@ mod notify;
 pub mod overlay;
 mod permit;
 mod record;
+pub mod secret;
 mod service;
 mod state;
 mod store;

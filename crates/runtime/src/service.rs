@@ -19,6 +19,7 @@ use crate::helper::{Helper, Unhelped};
 use crate::overlay::Entry;
 use crate::permit::Permit;
 use crate::record::Record;
+use crate::secret::Secrets;
 use crate::state::State;
 use crate::supervisor::{Row, Slot};
 
@@ -52,6 +53,13 @@ pub struct Context {
     pub state: State,
     /// The lab folder, for files that a plan names.
     pub folder: LabFolder,
+}
+
+impl Context {
+    /// The secrets that this machine may open.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::of(self.folder.path(), self.state.key())
+    }
 }
 
 /// Where the lab folder is: at the start that may be the last good copy.

@@ -1,25 +1,24 @@
 //! The recovery sheet: what to have on paper when the house is gone. It needs nothing of Polis, only programs
 //! of any Linux distribution: age and restic.
 
-use std::io::IsTerminal as _;
 use std::path::Path;
 
 use age::secrecy::{ExposeSecret as _, SecretString};
 use lab::value::SecretRef;
 
-use super::{Keep, decrypt, identities, parse_identities};
-use crate::fault::Fault;
-use crate::keys;
-use crate::show::print;
+use super::{Identity, Keep, SecretFault, decrypt, key, parse_identities};
 
 impl Keep<'_> {
-    pub(super) fn sheet(&self, identity: Option<&Path>) -> Result<(), Fault> {
+    /// The page, with the private key in a file and everything that it takes to get the copies back.
+    ///
+    /// # Errors
+    /// If the key does not open every secret: a page that would not help is not made.
+    pub fn sheet(&self, path: &Path) -> Result<String, SecretFault> {
         // Says what is wrong with the file; what is checked below is what the page shows of it.
-        identities(identity)?;
-        let path = identity.map_or_else(keys::owner_key_path, |path| Ok(path.to_owned()))?;
-        let key = shown(&keys::read_private(&path)?.unwrap_or_default());
+        key::identities(path)?;
+        let key = shown(&key::read(path)?.unwrap_or_default());
         let typed = parse_identities(&key).map_err(|why| {
-            Fault::secret(
+            SecretFault::failed(
                 format!("`{}` can not be typed from paper: {why}", path.display()),
                 "use another key",
             )
@@ -39,21 +38,17 @@ impl Keep<'_> {
         page.push_str(&format!("\n{checked}\n"));
         self.copies(&typed, &mut page)?;
         page.push_str("\nMade by `polis secret sheet`. Make it anew after `polis secret rekey`, and when a copy is added.\n");
-        if std::io::stdout().is_terminal() {
-            eprintln!("This page holds the key to every secret: print it, and do not keep the file.");
-        }
-        print(&page);
-        Ok(())
+        Ok(page)
     }
 
     /// That the key on the page opens every secret there is, in words for the page. A page with a key that leaves
     /// one closed would be trusted until the day it is needed.
-    fn check_opens(&self, typed: &[Box<dyn age::Identity>]) -> Result<String, Fault> {
+    fn check_opens(&self, typed: &[Identity]) -> Result<String, SecretFault> {
         let stored = self.stored();
         let closed: Vec<&str> =
             stored.iter().filter(|name| self.open(name, typed).is_err()).map(String::as_str).collect();
         if !closed.is_empty() {
-            return Err(Fault::secret(
+            return Err(SecretFault::failed(
                 format!(
                     "this key does not open {} of {} secrets: {}. There is no page",
                     closed.len(),
@@ -68,7 +63,7 @@ impl Keep<'_> {
         if stored.is_empty() {
             let sealed = self.seal("", &SecretString::from("trial"))?;
             if decrypt(&sealed.armoured, typed).is_err() {
-                return Err(Fault::secret(
+                return Err(SecretFault::failed(
                     "this key would open nothing: its public half is at nobody in [people]",
                     "write it at yourself (`polis secret key` prints that of the key it made), or print the page \
                      of another key: `--identity FILE`",
@@ -85,7 +80,7 @@ impl Keep<'_> {
     }
 
     /// The copies outside the house, with all that it takes to read them.
-    fn copies(&self, identities: &[Box<dyn age::Identity>], page: &mut String) -> Result<(), Fault> {
+    fn copies(&self, identities: &[Identity], page: &mut String) -> Result<(), SecretFault> {
         let copies = self.lab.backup.iter().flat_map(|backup| backup.offsite.iter());
         let mut number = 2;
         for (name, copy) in copies {
@@ -109,7 +104,7 @@ impl Keep<'_> {
         Ok(())
     }
 
-    fn value(&self, secret: &SecretRef, identities: &[Box<dyn age::Identity>]) -> Result<String, Fault> {
+    fn value(&self, secret: &SecretRef, identities: &[Identity]) -> Result<String, SecretFault> {
         match secret {
             SecretRef::Kept(name) if self.is_there(name) => {
                 Ok(self.open(name, identities)?.expose_secret().to_owned())
