@@ -49,7 +49,8 @@ fn dependencies() -> anyhow::Result<Vec<(String, BTreeSet<String>)>> {
         .collect())
 }
 
-/// Who may know whom: the lab file knows nobody, services know it and not each other.
+/// Who may know whom: the lab file knows nobody, services know it and not each other. Only tests know the
+/// test lab.
 pub(super) fn directions(broken: &mut Vec<String>) -> anyhow::Result<()> {
     let crates = dependencies()?;
     let own: BTreeSet<&str> = crates.iter().map(|(name, _)| name.as_str()).collect();
