@@ -5,12 +5,14 @@
 //! the lab are refused. Filtering, a cache and encrypted transports are not here yet.
 //!
 //! The rooms: [`plan`] is what follows from the lab file for one machine, `answer` decides what to say to one
-//! message, `wire` reads and writes messages, `run` has the sockets.
+//! message, `wire` reads and writes messages, `run` has the sockets that clients
+//! ask at, `upstream` those that others are asked from.
 
 mod answer;
 mod fault;
 mod plan;
 mod run;
+mod upstream;
 mod wire;
 
 pub use answer::{Reply, Transport, reply};
