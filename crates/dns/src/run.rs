@@ -4,25 +4,31 @@
 //! own, and there is a limit to how many may.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::answer::{Reply, Transport, failed, reply};
+use crate::answer::{Outcome, Reply, Transport, forwarded, reply};
 use crate::fault::Fault;
+use crate::load::{Filter, load};
 use crate::plan::Plan;
-use crate::upstream::{ask, ask_tcp, read_message, write_message};
-use crate::wire;
+use crate::upstream::{Asker, read_message, write_message};
+use crate::view::{Queries, View};
+use crate::wire::Query;
 
 /// The most queries that wait for upstreams at once.
 const MAX_WAITING: usize = 1024;
 /// The most connections at once, and how long one may stay quiet.
 const MAX_CONNECTIONS: usize = 256;
 const CONNECTION_QUIET: Duration = Duration::from_secs(10);
+/// How often it is looked whether the files of lists have changed.
+const LISTS_EVERY: Duration = Duration::from_secs(2);
 /// How often a pair of a UDP and a TCP port with the same number is looked for.
 const PORT_TRIES: usize = 16;
 
@@ -35,35 +41,110 @@ pub struct Server {
 
 #[derive(Debug)]
 struct Shared {
-    plan: RwLock<Arc<Plan>>,
+    serving: RwLock<Serving>,
+    /// Held while lists are loaded, so that nothing is loaded into what has been replaced meanwhile.
+    loading: Mutex<()>,
+    /// The lab folder, which the files of lists are in.
+    folder: Option<PathBuf>,
+    listen: Vec<SocketAddr>,
+    asker: Arc<Asker>,
+    counts: Counts,
     waiting: Arc<Semaphore>,
     connections: Arc<Semaphore>,
 }
 
-impl Shared {
-    fn plan(&self) -> Arc<Plan> {
-        Arc::clone(&self.plan.read().unwrap_or_else(PoisonError::into_inner))
+/// What is answered from.
+#[derive(Clone, Debug, Default)]
+struct Serving {
+    plan: Arc<Plan>,
+    filter: Arc<Filter>,
+}
+
+/// How many questions had which outcome, in the order of [`Outcome`].
+#[derive(Debug, Default)]
+struct Counts([AtomicU64; 6]);
+
+impl Counts {
+    fn add(&self, outcome: Outcome) {
+        if let Some(count) = self.0.get(outcome as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn view(&self) -> Queries {
+        let [local, blocked, cached, forwarded, refused, failed] =
+            self.0.each_ref().map(|count| count.load(Ordering::Relaxed));
+        Queries { local, blocked, cached, forwarded, refused, failed }
     }
 }
 
-/// Gives a running server another plan.
+impl Shared {
+    fn serving(&self) -> Serving {
+        self.serving.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Loads the lists of a plan, and answers from both from then on.
+    async fn serve(&self, plan: Arc<Plan>) {
+        let _one_at_a_time = self.loading.lock().await;
+        self.load(plan).await;
+    }
+
+    /// Loads the lists whose files have changed.
+    async fn look_again(&self) {
+        let _one_at_a_time = self.loading.lock().await;
+        self.load(self.serving().plan).await;
+    }
+
+    async fn load(&self, plan: Arc<Plan>) {
+        let (old, folder, of) = (self.serving(), self.folder.clone(), Arc::clone(&plan));
+        let filter = tokio::task::spawn_blocking(move || load(&of, folder.as_deref(), &old.filter));
+        let Ok(filter) = filter.await else { return };
+        if old.plan.upstreams != plan.upstreams {
+            self.asker.forget();
+        }
+        *self.serving.write().unwrap_or_else(PoisonError::into_inner) = Serving { plan, filter };
+    }
+}
+
+/// Gives a running server another plan, and shows what it does.
 #[derive(Clone, Debug)]
 pub struct Swap(Arc<Shared>);
 
 impl Swap {
-    /// From the next message on, the server answers from this plan. Where it listens does not change.
-    pub fn to(&self, plan: Plan) {
-        *self.0.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
+    /// Once its lists are loaded, the server answers from this plan. Where it listens does not change.
+    pub async fn to(&self, plan: Plan) {
+        self.0.serve(Arc::new(plan)).await;
+    }
+
+    /// The server as it runs.
+    pub fn view(&self) -> View {
+        let Serving { plan, filter } = self.0.serving();
+        View {
+            listen: self.0.listen.clone(),
+            names: plan.name_count(),
+            upstreams: plan.upstreams.clone(),
+            lists: filter.lists.clone(),
+            rules: filter.rules.clone(),
+            blocked_names: filter.blocks.len(),
+            blocked_bytes: filter.blocks.bytes(),
+            cache: self.0.asker.view(),
+            queries: self.0.counts.view(),
+        }
     }
 }
 
 impl Server {
     /// Binds the sockets: at the addresses of the plan, or at `instead`. A port 0 is any that is free, the
-    /// same for UDP and TCP.
+    /// same for UDP and TCP. Lists are loaded from the lab folder; one that can not be is shown, and harms
+    /// nothing else.
     ///
     /// # Errors
     /// If one of them can not be bound; then none is.
-    pub async fn provision(plan: Plan, instead: Option<SocketAddr>) -> Result<Self, Fault> {
+    pub async fn provision(
+        plan: Plan,
+        folder: Option<&Path>,
+        instead: Option<SocketAddr>,
+    ) -> Result<Self, Fault> {
         let addresses = instead.map_or_else(|| plan.listen.clone(), |address| vec![address]);
         if addresses.is_empty() {
             return Err(Fault::NoAddress);
@@ -73,16 +154,22 @@ impl Server {
             sockets.push(bind(address).await?);
         }
         let shared = Shared {
-            plan: RwLock::new(Arc::new(plan)),
+            serving: RwLock::default(),
+            loading: Mutex::default(),
+            folder: folder.map(Path::to_owned),
+            listen: sockets.iter().filter_map(|(udp, _)| udp.local_addr().ok()).collect(),
+            asker: Arc::default(),
+            counts: Counts::default(),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
         };
+        shared.serve(Arc::new(plan)).await;
         Ok(Self { shared: Arc::new(shared), sockets })
     }
 
     /// Where it listens, with the ports that were found free.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().filter_map(|(udp, _)| udp.local_addr().ok()).collect()
+        self.shared.listen.clone()
     }
 
     /// What gives the server another plan while it runs.
@@ -97,6 +184,7 @@ impl Server {
             tasks.spawn(serve_udp(udp, Arc::clone(&self.shared)));
             tasks.spawn(serve_tcp(tcp, Arc::clone(&self.shared)));
         }
+        tasks.spawn(watch_lists(self.shared));
         while tasks.join_next().await.is_some() {}
     }
 }
@@ -116,6 +204,14 @@ async fn bind(address: SocketAddr) -> Result<(Arc<UdpSocket>, TcpListener), Faul
     }
 }
 
+/// Loads lists again when their files change.
+async fn watch_lists(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(LISTS_EVERY).await;
+        shared.look_again().await;
+    }
+}
+
 async fn serve_udp(socket: Arc<UdpSocket>, shared: Arc<Shared>) {
     let mut buffer = vec![0; usize::from(u16::MAX)];
     loop {
@@ -125,36 +221,54 @@ async fn serve_udp(socket: Arc<UdpSocket>, shared: Arc<Shared>) {
             continue;
         };
         let Some(message) = buffer.get(..length) else { continue };
-        let plan = shared.plan();
-        match reply(&plan, message, client.ip(), Transport::Udp) {
+        let Serving { plan, filter } = shared.serving();
+        match first_reply(&shared, &plan, &filter, message, client.ip(), Transport::Udp) {
             Reply::Silent => {}
-            Reply::Say(reply) => drop(socket.send_to(&reply, client).await),
+            Reply::Say(outcome, reply) => {
+                shared.counts.add(outcome);
+                drop(socket.send_to(&reply, client).await);
+            }
             Reply::Forward => forward_udp(&socket, &shared, plan, message.to_vec(), client),
         }
     }
 }
 
+/// What can be said at once: also what upstreams said before.
+fn first_reply(
+    shared: &Shared,
+    plan: &Plan,
+    filter: &Filter,
+    message: &[u8],
+    client: IpAddr,
+    over: Transport,
+) -> Reply {
+    let first = reply(plan, &filter.blocks, message, client, over);
+    let (Reply::Forward, Ok(query)) = (&first, Query::parse(message)) else { return first };
+    let Some((answered, seconds)) = shared.asker.cached(&query) else { return first };
+    let outcome = if answered.is_failure() { Outcome::Failed } else { Outcome::Cached };
+    Reply::Say(outcome, forwarded(&query, message, Some(&answered), seconds, over))
+}
+
+/// What upstreams say now.
+async fn later_reply(shared: &Shared, plan: &Arc<Plan>, message: &[u8], over: Transport) -> Option<Vec<u8>> {
+    let query = Query::parse(message).ok()?;
+    let answered = shared.asker.ask(plan, query.clone()).await;
+    let is_failure = answered.as_ref().is_none_or(|answered| answered.is_failure());
+    shared.counts.add(if is_failure { Outcome::Failed } else { Outcome::Forwarded });
+    Some(forwarded(&query, message, answered.as_deref(), 0, over))
+}
+
 fn forward_udp(
     socket: &Arc<UdpSocket>,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     plan: Arc<Plan>,
     message: Vec<u8>,
     client: SocketAddr,
 ) {
     let Ok(permit) = Arc::clone(&shared.waiting).try_acquire_owned() else { return };
-    let socket = Arc::clone(socket);
+    let (socket, shared) = (Arc::clone(socket), Arc::clone(shared));
     tokio::spawn(async move {
-        let reply = match ask(&plan.upstreams, &message).await {
-            Some(mut reply) => {
-                let limit = wire::Query::parse(&message).map_or(wire::PLAIN_UDP, |query| query.udp_limit());
-                if reply.len() > limit {
-                    wire::cut(&mut reply, &message);
-                }
-                Some(reply)
-            }
-            None => failed(&message, Transport::Udp),
-        };
-        if let Some(reply) = reply {
+        if let Some(reply) = later_reply(&shared, &plan, &message, Transport::Udp).await {
             drop(socket.send_to(&reply, client).await);
         }
         drop(permit);
@@ -180,16 +294,16 @@ async fn serve_tcp(listener: TcpListener, shared: Arc<Shared>) {
 /// Messages with their length in front (RFC 1035 section 4.2.2), one after the other.
 async fn serve_connection(mut stream: TcpStream, client: IpAddr, shared: &Shared) {
     while let Ok(Some(message)) = timeout(CONNECTION_QUIET, read_message(&mut stream)).await {
-        let plan = shared.plan();
-        let say = match reply(&plan, &message, client, Transport::Tcp) {
+        let Serving { plan, filter } = shared.serving();
+        let say = match first_reply(shared, &plan, &filter, &message, client, Transport::Tcp) {
             Reply::Silent => return,
-            Reply::Say(reply) => Some(reply),
+            Reply::Say(outcome, reply) => {
+                shared.counts.add(outcome);
+                Some(reply)
+            }
             Reply::Forward => {
                 let Ok(_permit) = shared.waiting.try_acquire() else { return };
-                match ask_tcp(&plan.upstreams, &message).await {
-                    Some(reply) => Some(reply),
-                    None => failed(&message, Transport::Tcp),
-                }
+                later_reply(shared, &plan, &message, Transport::Tcp).await
             }
         };
         let Some(say) = say else { return };

@@ -25,7 +25,7 @@ pub(crate) fn path(args: &Args) -> Result<PathBuf, Fault> {
 }
 
 pub(crate) fn options(args: &Args) -> Options {
-    Options { at: args.at.unwrap_or_else(Date::today), runs: RUNS, blocks_names: false }
+    Options { at: args.at.unwrap_or_else(Date::today), runs: RUNS, fetches_lists: false }
 }
 
 /// Reads and checks the lab.

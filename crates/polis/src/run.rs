@@ -90,10 +90,12 @@ impl Running {
         };
         let count = plan.name_count();
         match &self.dns {
-            Some(running) if self.listen.is_some() || running.listen == plan.listen => running.swap.to(plan),
+            Some(running) if self.listen.is_some() || running.listen == plan.listen => {
+                running.swap.to(plan).await
+            }
             _ => {
                 let listen = plan.listen.clone();
-                let server = dns::Server::provision(plan, self.listen).await?;
+                let server = dns::Server::provision(plan, checked.folder.root(), self.listen).await?;
                 let places: Vec<String> = server.addresses().iter().map(ToString::to_string).collect();
                 let swap = server.swap();
                 if let Some(old) = self.dns.take() {
@@ -108,7 +110,19 @@ impl Running {
             }
         }
         show::print(&format!("{}: answers {count} names of {}\n", self.machine, lab.lab.domain.value()));
+        self.show_filters();
         Ok(())
+    }
+
+    /// Says what came of the lists and rules of names to block.
+    fn show_filters(&self) {
+        let Some(view) = self.dns.as_ref().map(|dns| dns.swap.view()) else { return };
+        for list in &view.lists {
+            show::print(&format!("{}: {list}\n", self.machine));
+        }
+        if view.rules != dns::Counts::default() {
+            show::print(&format!("{}: rules of its own: {}\n", self.machine, view.rules));
+        }
     }
 
     /// Until it is told to end.
