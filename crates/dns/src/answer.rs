@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::block::{Blocks, Verdict};
 use crate::plan::{Plan, Record, is_local};
 use crate::wire::{
-    self, Answered, Authority, Code, Explanation, Name, OwnedBy, Query, ReverseName, Section, Unreadable,
-    kind,
+    self, Answered, Authority, Code, Explanation, Heard, Name, OwnedBy, Query, ReverseName, Section,
+    Unreadable, WithOpt, kind,
 };
 
 /// How long what the lab says may be kept, in seconds: short, because names move with their machines.
@@ -97,6 +97,21 @@ pub(crate) fn forwarded(
     match answered {
         Some(answered) => answered.reply_to(query, message, seconds, limit(query, over)),
         None => wire::Reply::to(query, message, Code::ServFail, Authority::Others).finish(limit(query, over)),
+    }
+}
+
+/// What a client who asks with this message is told of what an upstream replied so many seconds ago: the steps
+/// of a running server, without sockets. None if the reply is no answer to it.
+pub fn pass_on(message: &[u8], heard: &[u8], seconds: u32, over: Transport) -> Option<Vec<u8>> {
+    let query = Query::parse(message).ok()?;
+    let &[high, low, ..] = heard else { return None };
+    let question = wire::question_for(&query, u16::from_be_bytes([high, low]), WithOpt::Yes);
+    if !wire::answers(heard, &question) {
+        return None;
+    }
+    match Answered::read(heard, query.kind) {
+        Heard::Answer(answered) => Some(forwarded(&query, message, Some(&answered), seconds, over)),
+        Heard::Cut | Heard::NotUnderstood | Heard::Nothing => None,
     }
 }
 

@@ -564,7 +564,8 @@ mod tests {
     }
 
     fn is_under(name: &str, set: &HashSet<String>) -> bool {
-        set.contains(name) || name.match_indices('.').any(|(at, _)| set.contains(&name[at + 1..]))
+        let above = |name: &String| name.split_once('.').map(|(_, above)| above.to_owned());
+        std::iter::successors(Some(name.to_owned()), above).any(|name| set.contains(&name))
     }
 
     proptest! {

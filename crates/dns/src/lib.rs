@@ -21,7 +21,7 @@ mod upstream;
 mod view;
 mod wire;
 
-pub use answer::{Outcome, Reply, Transport, reply};
+pub use answer::{Outcome, Reply, Transport, pass_on, reply};
 pub use block::{Blocks, Compiler, Counts, Kind, MAX_LIST, Reader, Refused, Verdict};
 pub use fault::Fault;
 pub use plan::{List, Plan, plan};

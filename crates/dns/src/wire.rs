@@ -213,7 +213,8 @@ fn push_opt(message: &mut Vec<u8>, upper_code: u8, dnssec_ok: bool, explanation:
     message.extend_from_slice(&[0, opt[0], opt[1], size[0], size[1], upper_code, 0, flags, 0, 0]);
     match explanation {
         None => message.push(0),
-        Some(why) => message.extend_from_slice(&[EXPLANATION_LENGTH as u8, 0, 15, 0, 2, 0, why as u8]),
+        // The length of the options, then one: its number, its length, and the reason (RFC 8914 section 2).
+        Some(why) => message.extend_from_slice(&[6, 0, 15, 0, 2, 0, why as u8]),
     }
 }
 

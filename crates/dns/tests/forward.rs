@@ -33,10 +33,13 @@ enum Does {
     Forge,
 }
 
-/// What an upstream was asked over UDP, and from which ports.
+/// A question that came over UDP, and the port that it came from.
+type Asked = (Vec<u8>, u16);
+
+/// What an upstream was asked, and how much at once.
 struct Upstream {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<(Vec<u8>, u16)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
     at_once: Arc<AtomicUsize>,
 }
 

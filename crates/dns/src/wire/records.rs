@@ -175,11 +175,11 @@ impl<'m> Read<'m> {
             is_there: false,
             negative: None,
         };
-        for section in 0..3 {
+        for (section, count) in counts.into_iter().enumerate() {
             if section == 2 {
                 read.additional_at = read.end - question_end;
             }
-            for at in 0..counts[section] {
+            for at in 0..count {
                 let record = read.record()?;
                 if record.kind == kind::OPT {
                     if section != 2 {
@@ -334,7 +334,7 @@ pub(crate) mod tests {
         bad_version[5] = 1;
         assert_eq!(read(&reply(0, [&[], &[], &[bad_version]])), Heard::Nothing);
         assert_eq!(read(&reply(0, [&[OPT.to_vec()], &[], &[]])), Heard::Nothing);
-        let whole = reply(0, [&[a.clone()], &[soa(3, 3)], std::slice::from_ref(&a)]);
+        let whole = reply(0, [std::slice::from_ref(&a), &[soa(3, 3)], std::slice::from_ref(&a)]);
         assert!(matches!(read(&whole), Heard::Answer(_)));
         for length in 0..whole.len() {
             assert_eq!(read(&whole[..length]), Heard::Nothing, "{length} bytes");
