@@ -13,10 +13,11 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
                         -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing";
 
 /// The targets, the longest input of each, and where their first inputs are, besides `fuzz/corpus/TARGET`.
-const TARGETS: [(&str, u32, &[&str]); 3] = [
+const TARGETS: [(&str, u32, &[&str]); 4] = [
     ("lab_file", 20_000, &["crates/lab/tests/faults/one", "crates/lab/tests/faults/many", "examples/aegean"]),
     ("compose_file", 5_000, &["examples/aegean/stacks", "crates/lab/tests/faults/one"]),
     ("dns_message", 1_024, &[]),
+    ("list_file", 2_048, &["examples/aegean/lists"]),
 ];
 
 pub(crate) fn run(only: Option<&str>, seconds: u32) -> anyhow::Result<()> {
@@ -67,7 +68,11 @@ fn host() -> anyhow::Result<String> {
 /// Copies the first inputs of a target into one folder.
 fn gather(into: &std::path::Path, target: &str, seeds: &[&str]) -> anyhow::Result<()> {
     std::fs::create_dir_all(into)?;
-    let wanted = if target == "compose_file" { ["yaml", "yml"] } else { ["toml", "toml"] };
+    let wanted = match target {
+        "compose_file" => ["yaml", "yml"],
+        "list_file" => ["txt", "txt"],
+        _ => ["toml", "toml"],
+    };
     let mut folders: Vec<PathBuf> = seeds.iter().map(|seed| root().join(seed)).collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten() {

@@ -1,6 +1,10 @@
-//! What can go wrong with the name servers, besides what the helper says of ports.
+//! What can go wrong with the name servers.
 
-use runtime::Fault;
+use std::io::ErrorKind;
+
+use runtime::{Fault, Unhelped};
+
+use crate::plan::Plan;
 
 /// The plan has no address to listen at.
 pub(crate) fn no_address() -> Fault {
@@ -10,7 +14,23 @@ pub(crate) fn no_address() -> Fault {
     }
 }
 
+/// A socket can not be had. On a machine that stands by, that the address is in use is as it should be.
+pub(crate) fn at(plan: &Plan, unhelped: Unhelped) -> Fault {
+    let is_in_use =
+        matches!(&unhelped, Unhelped::Failed { source, .. } if source.kind() == ErrorKind::AddrInUse);
+    if is_in_use && plan.stands_by {
+        return Fault {
+            what: "another machine answers at this address".to_owned(),
+            help: "nothing to do: this one takes over when that one ends".to_owned(),
+        };
+    }
+    unhelped.into()
+}
+
 /// A part of the name server has ended by itself.
-pub(crate) fn ended(why: &str) -> Fault {
-    Fault { what: why.to_owned(), help: "it starts again by itself".to_owned() }
+pub(crate) fn ended() -> Fault {
+    Fault {
+        what: "a part of it panicked".to_owned(),
+        help: "it starts again by itself; `polis events` says how often that has been".to_owned(),
+    }
 }

@@ -3,32 +3,37 @@
 //! Local names are answered where the datagram is received; only what is forwarded waits in a task of its
 //! own, and there is a limit to how many may.
 
+mod upstream;
+
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use lab::model::ServiceName;
-use runtime::{Context, Fault, Given, Helper, Permit, Service, Transport as Carrier};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use runtime::{Context, Fault, Given, Helper, LabFolder, Permit, Service, Transport as Carrier, Unhelped};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::answer::{Reply, Transport, failed, reply};
+use crate::answer::{Outcome, Reply, Transport, forwarded, reply};
+use crate::fault;
+use crate::load::{Filter, load};
 use crate::plan::{Plan, plan};
-use crate::view::View;
-use crate::wire;
+use crate::view::{Queries, View};
+use crate::wire::Query;
+use upstream::{Asker, read_message, write_message};
 
-/// How long one upstream may take to answer.
-const UPSTREAM_WAIT: Duration = Duration::from_millis(1500);
 /// The most queries that wait for upstreams at once.
 const MAX_WAITING: usize = 1024;
 /// The most connections at once, and how long one may stay quiet.
 const MAX_CONNECTIONS: usize = 256;
 const CONNECTION_QUIET: Duration = Duration::from_secs(10);
+/// How often it is looked whether the files of lists have changed.
+const LISTS_EVERY: Duration = Duration::from_secs(5);
 /// How often a pair of a UDP and a TCP port with the same number is looked for.
 const PORT_TRIES: usize = 16;
 
@@ -37,21 +42,21 @@ const PORT_TRIES: usize = 16;
 pub struct Server {
     shared: Arc<Shared>,
     places: Mutex<BTreeMap<SocketAddr, Place>>,
-    /// A task that serves a place has ended, which it never should.
-    ended: (mpsc::Sender<String>, Mutex<mpsc::Receiver<String>>),
+    /// Says that a task has ended, which none does by itself.
+    ended: (mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>),
 }
 
 #[derive(Debug)]
 struct Shared {
-    plan: RwLock<Arc<Plan>>,
+    serving: RwLock<Serving>,
+    /// Held while lists are loaded, so that nothing is loaded into what has been replaced meanwhile.
+    loading: Mutex<()>,
+    /// The lab folder, which the files of lists are in.
+    folder: LabFolder,
+    asker: Arc<Asker>,
+    counts: Counts,
     waiting: Arc<Semaphore>,
     connections: Arc<Semaphore>,
-}
-
-impl Shared {
-    fn plan(&self) -> Arc<Plan> {
-        Arc::clone(&self.plan.read().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 /// An address that is listened at, until this is dropped.
@@ -59,14 +64,70 @@ impl Shared {
 struct Place {
     /// With the port that was found free, if any was asked for.
     bound: SocketAddr,
-    tasks: [JoinHandle<()>; 2],
+    _tasks: [Ends; 2],
 }
 
-impl Drop for Place {
+/// Ends a task with what holds it.
+#[derive(Debug)]
+struct Ends(JoinHandle<()>);
+
+impl Drop for Ends {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
+        self.0.abort();
+    }
+}
+
+/// What is answered from.
+#[derive(Clone, Debug, Default)]
+struct Serving {
+    plan: Arc<Plan>,
+    filter: Arc<Filter>,
+}
+
+/// How many questions had which outcome, in the order of [`Outcome`].
+#[derive(Debug, Default)]
+struct Counts([AtomicU64; 6]);
+
+impl Counts {
+    fn add(&self, outcome: Outcome) {
+        if let Some(count) = self.0.get(outcome as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    fn view(&self) -> Queries {
+        let [local, blocked, cached, forwarded, refused, failed] =
+            self.0.each_ref().map(|count| count.load(Ordering::Relaxed));
+        Queries { local, blocked, cached, forwarded, refused, failed }
+    }
+}
+
+impl Shared {
+    fn serving(&self) -> Serving {
+        self.serving.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Loads the lists of a plan, and answers from both from then on.
+    async fn serve(&self, plan: Arc<Plan>) {
+        let _one_at_a_time = self.loading.lock().await;
+        self.load(plan).await;
+    }
+
+    /// Loads the lists whose files have changed.
+    async fn look_again(&self) {
+        let _one_at_a_time = self.loading.lock().await;
+        self.load(self.serving().plan).await;
+    }
+
+    async fn load(&self, plan: Arc<Plan>) {
+        let (old, folder, of) = (self.serving(), self.folder.path(), Arc::clone(&plan));
+        let before = Arc::clone(&old.filter);
+        let filter = tokio::task::spawn_blocking(move || load(&of, &folder, &before));
+        let Ok(filter) = filter.await else { return };
+        if old.plan.upstreams != plan.upstreams {
+            self.asker.forget();
+        }
+        *self.serving.write().unwrap_or_else(PoisonError::into_inner) = Serving { plan, filter };
     }
 }
 
@@ -89,87 +150,104 @@ impl Service for Server {
         plan.listen.iter().flat_map(both).collect()
     }
 
+    /// Lists are loaded from the lab folder; one that can not be is shown, and harms nothing else. A port 0 is any that
+    /// is free, the same for UDP and TCP.
     async fn provision(plan: Plan, context: &Context) -> Result<Self, Fault> {
         let shared = Shared {
-            plan: RwLock::default(),
+            serving: RwLock::default(),
+            loading: Mutex::default(),
+            folder: context.folder.clone(),
+            asker: Arc::default(),
+            counts: Counts::default(),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
         };
         let (sender, ended) = mpsc::channel(1);
-        let server =
-            Self { shared: Arc::new(shared), places: Mutex::default(), ended: (sender, Mutex::new(ended)) };
+        let ended = (sender, Mutex::new(ended));
+        let server = Self { shared: Arc::new(shared), places: Mutex::default(), ended };
         server.swap(plan, context).await?;
         Ok(server)
     }
 
     async fn swap(&self, plan: Plan, context: &Context) -> Result<(), Fault> {
         if plan.listen.is_empty() {
-            return Err(crate::fault::no_address());
+            return Err(fault::no_address());
         }
         let mut places = self.places.lock().await;
         let mut bound = Vec::new();
         for at in plan.listen.iter().filter(|at| !places.contains_key(at)) {
-            bound.push((*at, bind(*at, &context.helper).await?));
+            let sockets = bind(*at, &context.helper).await.map_err(|unhelped| fault::at(&plan, unhelped))?;
+            bound.push((*at, sockets));
         }
         places.retain(|at, _| plan.listen.contains(at));
-        *self.shared.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
+        self.shared.serve(Arc::new(plan)).await;
         for (at, (bound, udp, tcp)) in bound {
-            let tasks = [
-                self.watched(serve_udp(Arc::new(udp), Arc::clone(&self.shared))),
-                self.watched(serve_tcp(tcp, Arc::clone(&self.shared))),
-            ];
-            places.insert(at, Place { bound, tasks });
+            let udp = self.task(serve_udp(Arc::new(udp), Arc::clone(&self.shared)));
+            let tcp = self.task(serve_tcp(tcp, Arc::clone(&self.shared)));
+            places.insert(at, Place { bound, _tasks: [udp, tcp] });
         }
         Ok(())
     }
 
     async fn run(self: Arc<Self>) -> Result<(), Fault> {
-        let why = self.ended.1.lock().await.recv().await;
-        Err(crate::fault::ended(&why.unwrap_or_default()))
+        let _lists = self.task(watch_lists(Arc::clone(&self.shared)));
+        self.ended.1.lock().await.recv().await;
+        Err(fault::ended())
     }
 
     fn does(&self) -> String {
-        let plan = self.shared.plan();
-        let listens: Vec<String> = self.view().listen.iter().map(ToString::to_string).collect();
-        format!(
-            "listens at {} over UDP and TCP, answers {} names of {}",
-            listens.join(", "),
-            plan.name_count(),
-            plan.domain
-        )
+        let plan = self.shared.serving().plan;
+        let listens: Vec<String> = self.listens().iter().map(ToString::to_string).collect();
+        let (at, names, domain) = (listens.join(", "), plan.name_count(), plan.domain.text());
+        format!("listens at {at} over UDP and TCP, answers {names} names of {domain}")
     }
 
     fn view(&self) -> View {
-        let places = self.places.try_lock();
-        let bound = places.map(|places| places.values().map(|place| place.bound).collect());
-        View { listen: bound.unwrap_or_default(), names: self.shared.plan().name_count() }
+        let Serving { plan, filter } = self.shared.serving();
+        View {
+            listen: self.listens(),
+            names: plan.name_count(),
+            upstreams: plan.upstreams.clone(),
+            lists: filter.lists.clone(),
+            rules: filter.rules.clone(),
+            blocked_names: filter.blocks.len(),
+            blocked_bytes: filter.blocks.bytes(),
+            cache: self.shared.asker.view(),
+            metrics: self.shared.counts.view(),
+        }
     }
 }
 
 impl Server {
-    /// A task that says so if it ends, and aborts with its handle.
-    fn watched(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-        let sender = self.ended.0.clone();
-        tokio::spawn(async move {
-            let _says = Says(sender);
+    /// Where it listens, with the ports that were found free.
+    fn listens(&self) -> Vec<SocketAddr> {
+        let places = self.places.try_lock();
+        places.map(|places| places.values().map(|place| place.bound).collect()).unwrap_or_default()
+    }
+
+    /// A task that says so if it ends, and ends with its handle.
+    fn task(&self, work: impl Future<Output = ()> + Send + 'static) -> Ends {
+        let says = Says(self.ended.0.clone());
+        Ends(tokio::spawn(async move {
+            let _says = says;
             work.await;
-        })
+        }))
     }
 }
 
 /// Says that its task has panicked, which is the only way for it to end by itself.
-struct Says(mpsc::Sender<String>);
+struct Says(mpsc::Sender<()>);
 
 impl Drop for Says {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let _ = self.0.try_send("a task panicked".to_owned());
+            let _ = self.0.try_send(());
         }
     }
 }
 
 /// A socket each for datagrams and connections, at the same port.
-async fn bind(at: SocketAddr, helper: &Helper) -> Result<(SocketAddr, UdpSocket, TcpListener), Fault> {
+async fn bind(at: SocketAddr, helper: &Helper) -> Result<(SocketAddr, UdpSocket, TcpListener), Unhelped> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -178,8 +256,16 @@ async fn bind(at: SocketAddr, helper: &Helper) -> Result<(SocketAddr, UdpSocket,
         match helper.tcp(bound).await {
             Ok(tcp) => return Ok((bound, udp, tcp)),
             Err(_) if at.port() == 0 && tries < PORT_TRIES => {}
-            Err(unhelped) => return Err(unhelped.into()),
+            Err(unhelped) => return Err(unhelped),
         }
+    }
+}
+
+/// Loads lists again when their files change.
+async fn watch_lists(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(LISTS_EVERY).await;
+        shared.look_again().await;
     }
 }
 
@@ -192,36 +278,54 @@ async fn serve_udp(socket: Arc<UdpSocket>, shared: Arc<Shared>) {
             continue;
         };
         let Some(message) = buffer.get(..length) else { continue };
-        let plan = shared.plan();
-        match reply(&plan, message, client.ip(), Transport::Udp) {
+        let Serving { plan, filter } = shared.serving();
+        match first_reply(&shared, &plan, &filter, message, client.ip(), Transport::Udp) {
             Reply::Silent => {}
-            Reply::Say(reply) => drop(socket.send_to(&reply, client).await),
+            Reply::Say(outcome, reply) => {
+                shared.counts.add(outcome);
+                drop(socket.send_to(&reply, client).await);
+            }
             Reply::Forward => forward_udp(&socket, &shared, plan, message.to_vec(), client),
         }
     }
 }
 
+/// What can be said at once: also what upstreams said before.
+fn first_reply(
+    shared: &Shared,
+    plan: &Plan,
+    filter: &Filter,
+    message: &[u8],
+    client: IpAddr,
+    over: Transport,
+) -> Reply {
+    let first = reply(plan, &filter.blocks, message, client, over);
+    let (Reply::Forward, Ok(query)) = (&first, Query::parse(message)) else { return first };
+    let Some((answered, seconds)) = shared.asker.cached(&query) else { return first };
+    let outcome = if answered.is_failure() { Outcome::Failed } else { Outcome::Cached };
+    Reply::Say(outcome, forwarded(&query, message, Some(&answered), seconds, over))
+}
+
+/// What upstreams say now.
+async fn later_reply(shared: &Shared, plan: &Arc<Plan>, message: &[u8], over: Transport) -> Option<Vec<u8>> {
+    let query = Query::parse(message).ok()?;
+    let answered = shared.asker.ask(plan, query.clone()).await;
+    let is_failure = answered.as_ref().is_none_or(|answered| answered.is_failure());
+    shared.counts.add(if is_failure { Outcome::Failed } else { Outcome::Forwarded });
+    Some(forwarded(&query, message, answered.as_deref(), 0, over))
+}
+
 fn forward_udp(
     socket: &Arc<UdpSocket>,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     plan: Arc<Plan>,
     message: Vec<u8>,
     client: SocketAddr,
 ) {
     let Ok(permit) = Arc::clone(&shared.waiting).try_acquire_owned() else { return };
-    let socket = Arc::clone(socket);
+    let (socket, shared) = (Arc::clone(socket), Arc::clone(shared));
     tokio::spawn(async move {
-        let reply = match ask(&plan.upstreams, &message).await {
-            Some(mut reply) => {
-                let limit = wire::Query::parse(&message).map_or(wire::PLAIN_UDP, |query| query.udp_limit());
-                if reply.len() > limit {
-                    wire::cut(&mut reply, &message);
-                }
-                Some(reply)
-            }
-            None => failed(&message, Transport::Udp),
-        };
-        if let Some(reply) = reply {
+        if let Some(reply) = later_reply(&shared, &plan, &message, Transport::Udp).await {
             drop(socket.send_to(&reply, client).await);
         }
         drop(permit);
@@ -247,16 +351,16 @@ async fn serve_tcp(listener: TcpListener, shared: Arc<Shared>) {
 /// Messages with their length in front (RFC 1035 section 4.2.2), one after the other.
 async fn serve_connection(mut stream: TcpStream, client: IpAddr, shared: &Shared) {
     while let Ok(Some(message)) = timeout(CONNECTION_QUIET, read_message(&mut stream)).await {
-        let plan = shared.plan();
-        let say = match reply(&plan, &message, client, Transport::Tcp) {
+        let Serving { plan, filter } = shared.serving();
+        let say = match first_reply(shared, &plan, &filter, &message, client, Transport::Tcp) {
             Reply::Silent => return,
-            Reply::Say(reply) => Some(reply),
+            Reply::Say(outcome, reply) => {
+                shared.counts.add(outcome);
+                Some(reply)
+            }
             Reply::Forward => {
                 let Ok(_permit) = shared.waiting.try_acquire() else { return };
-                match ask_tcp(&plan.upstreams, &message).await {
-                    Some(reply) => Some(reply),
-                    None => failed(&message, Transport::Tcp),
-                }
+                later_reply(shared, &plan, &message, Transport::Tcp).await
             }
         };
         let Some(say) = say else { return };
@@ -265,85 +369,4 @@ async fn serve_connection(mut stream: TcpStream, client: IpAddr, shared: &Shared
             _ => return,
         }
     }
-}
-
-async fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let length = usize::from(stream.read_u16().await.ok()?);
-    let mut message = vec![0; length];
-    stream.read_exact(&mut message).await.ok()?;
-    Some(message)
-}
-
-async fn write_message(stream: &mut TcpStream, message: &[u8]) -> Option<()> {
-    let length = u16::try_from(message.len()).ok()?;
-    let mut framed = Vec::with_capacity(message.len() + 2);
-    framed.extend_from_slice(&length.to_be_bytes());
-    framed.extend_from_slice(message);
-    stream.write_all(&framed).await.ok()
-}
-
-/// What the first upstream that answers says, under the number of the question.
-async fn ask(upstreams: &[SocketAddr], message: &[u8]) -> Option<Vec<u8>> {
-    for upstream in upstreams {
-        match timeout(UPSTREAM_WAIT, ask_udp(*upstream, message)).await {
-            Ok(Some(reply)) if wire::is_truncated(&reply) => {
-                return ask_tcp(std::slice::from_ref(upstream), message).await.or(Some(reply));
-            }
-            Ok(Some(reply)) => return Some(reply),
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Asks from a port of its own under a number that nobody can guess (RFC 5452).
-async fn ask_udp(upstream: SocketAddr, message: &[u8]) -> Option<Vec<u8>> {
-    let any: IpAddr =
-        if upstream.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((any, 0)).await.ok()?;
-    socket.connect(upstream).await.ok()?;
-    let question = renumbered(message)?;
-    socket.send(&question).await.ok()?;
-    let mut buffer = vec![0; usize::from(u16::MAX)];
-    loop {
-        let length = socket.recv(&mut buffer).await.ok()?;
-        let reply = buffer.get_mut(..length)?;
-        if wire::answers(reply, &question) {
-            return original(reply, message);
-        }
-    }
-}
-
-async fn ask_tcp(upstreams: &[SocketAddr], message: &[u8]) -> Option<Vec<u8>> {
-    for upstream in upstreams {
-        let exchange = async {
-            let mut stream = TcpStream::connect(upstream).await.ok()?;
-            let question = renumbered(message)?;
-            write_message(&mut stream, &question).await?;
-            let mut reply = read_message(&mut stream).await?;
-            if !wire::answers(&reply, &question) {
-                return None;
-            }
-            original(&mut reply, message)
-        };
-        if let Ok(Some(reply)) = timeout(UPSTREAM_WAIT, exchange).await {
-            return Some(reply);
-        }
-    }
-    None
-}
-
-fn renumbered(message: &[u8]) -> Option<Vec<u8>> {
-    let mut number = [0; 2];
-    getrandom::getrandom(&mut number).ok()?;
-    let mut question = message.to_vec();
-    wire::set_id(&mut question, u16::from_be_bytes(number));
-    Some(question)
-}
-
-/// The reply under the number that the client gave its question.
-fn original(reply: &mut [u8], message: &[u8]) -> Option<Vec<u8>> {
-    let id = message.get(..2).and_then(|id| id.try_into().ok()).map(u16::from_be_bytes)?;
-    wire::set_id(reply, id);
-    Some(reply.to_vec())
 }

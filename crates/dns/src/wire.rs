@@ -4,12 +4,16 @@
 //! allowed in this file only, behind checks of the length.
 #![allow(clippy::indexing_slicing, reason = "parsers of messages check lengths first and are fuzzed")]
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+mod name;
+pub(crate) mod records;
 
-/// The longest name in its wire form, in bytes (RFC 1035 section 2.3.4).
-const MAX_NAME: usize = 255;
-/// The longest label (RFC 1035 section 2.3.4).
-const MAX_LABEL: usize = 63;
+use std::net::IpAddr;
+
+pub(crate) use name::{MAX_LABEL, MAX_NAME, Name, ReverseName, reverse_name};
+pub(crate) use records::{Answered, Heard};
+
+use name::{question_name, skip_name};
+
 /// The header of a message (RFC 1035 section 4.1.1).
 pub(crate) const HEADER: usize = 12;
 /// A name that is the one of the question, which begins behind the header (RFC 1035 section 4.1.4).
@@ -44,129 +48,13 @@ pub(crate) enum Code {
     BadVers = 16,
 }
 
-/// A name in its wire form without compression, in lower case, with the empty label at its end.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Name(Box<[u8]>);
-
-impl Default for Name {
-    fn default() -> Self {
-        Self(Box::new([0]))
-    }
-}
-
-impl std::fmt::Display for Name {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let labels: Vec<_> = self.labels().iter().map(|label| String::from_utf8_lossy(label)).collect();
-        f.write_str(&labels.join("."))
-    }
-}
-
-impl Name {
-    /// From text: labels with points between them.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut wire = Vec::with_capacity(text.len() + 2);
-        for label in text.trim_end_matches('.').split('.') {
-            let length = u8::try_from(label.len())
-                .ok()
-                .filter(|length| (1..=MAX_LABEL).contains(&usize::from(*length)))?;
-            wire.push(length);
-            wire.extend(label.bytes().map(|byte| byte.to_ascii_lowercase()));
-        }
-        wire.push(0);
-        (wire.len() <= MAX_NAME).then(|| Self(wire.into_boxed_slice()))
-    }
-
-    pub(crate) fn wire(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The name without its first label; none above the root.
-    pub(crate) fn parent(&self) -> Option<Self> {
-        let first = usize::from(*self.0.first()?);
-        if first == 0 {
-            return None;
-        }
-        Some(Self(self.0.get(first + 1..)?.into()))
-    }
-
-    /// Whether it is `other` or under it.
-    pub(crate) fn is_in(&self, other: &Self) -> bool {
-        let mut rest: &[u8] = &self.0;
-        loop {
-            if *rest == *other.0 {
-                return true;
-            }
-            let first = usize::from(rest.first().copied().unwrap_or(0));
-            match rest.get(first + 1..) {
-                Some(parent) if first > 0 => rest = parent,
-                _ => return false,
-            }
-        }
-    }
-
-    /// Its labels, the first one first.
-    fn labels(&self) -> Vec<&[u8]> {
-        let mut labels = Vec::new();
-        let mut rest: &[u8] = &self.0;
-        while let Some((&length, after)) = rest.split_first() {
-            let length = usize::from(length);
-            if length == 0 || after.len() < length {
-                break;
-            }
-            let (label, next) = after.split_at(length);
-            labels.push(label);
-            rest = next;
-        }
-        labels
-    }
-
-    /// The address, or the block of addresses, that a name under `in-addr.arpa` or `ip6.arpa` is of, with the
-    /// number of labels it has (RFC 1035 section 3.5, RFC 3596 section 2.5).
-    pub(crate) fn reverse_of(&self) -> Option<(IpAddr, usize)> {
-        let labels: Vec<&str> =
-            self.labels().iter().map(|label| std::str::from_utf8(label).ok()).collect::<Option<_>>()?;
-        match labels.as_slice() {
-            [rest @ .., "in-addr", "arpa"] if rest.len() <= 4 => {
-                let mut octets = [0; 4];
-                for (at, label) in rest.iter().rev().enumerate() {
-                    octets[at] =
-                        label.parse().ok().filter(|_| label.len() == 1 || !label.starts_with('0'))?;
-                }
-                Some((IpAddr::V4(Ipv4Addr::from(octets)), rest.len()))
-            }
-            [rest @ .., "ip6", "arpa"] if rest.len() <= 32 => {
-                let mut bits: u128 = 0;
-                for (at, label) in rest.iter().rev().enumerate() {
-                    let nibble = u128::from_str_radix(label, 16).ok().filter(|_| label.len() == 1)?;
-                    bits |= nibble << (124 - 4 * at);
-                }
-                Some((IpAddr::V6(Ipv6Addr::from(bits)), rest.len()))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// The name that the name of an address is kept under.
-pub(crate) fn reverse_name(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        IpAddr::V6(v6) => {
-            let digits = format!("{:032x}", u128::from(v6));
-            let reversed: Vec<String> = digits.chars().rev().map(String::from).collect();
-            format!("{}.ip6.arpa", reversed.join("."))
-        }
-    }
-}
-
 /// What a client says it can do (RFC 6891).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Edns {
     pub(crate) payload: u16,
     pub(crate) version: u8,
+    /// Whether signatures are wanted (RFC 3225, DO).
+    pub(crate) dnssec_ok: bool,
 }
 
 /// A message with one question.
@@ -197,35 +85,6 @@ fn number(message: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes([bytes[0], bytes[1]]))
 }
 
-/// A name without compression, which a question has no use for, in lower case; and where it ends.
-fn question_name(message: &[u8], start: usize) -> Option<(Name, usize)> {
-    let mut at = start;
-    loop {
-        let length = usize::from(*message.get(at)?);
-        if length > MAX_LABEL || at + 1 + length - start > MAX_NAME {
-            return None;
-        }
-        at += 1 + length;
-        if length == 0 {
-            let wire = message.get(start..at)?;
-            return Some((Name(wire.to_ascii_lowercase().into_boxed_slice()), at));
-        }
-    }
-}
-
-/// Where a name ends that may be compressed (RFC 1035 section 4.1.4).
-fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        let length = *message.get(at)?;
-        match length {
-            0 => return Some(at + 1),
-            1..=63 => at += 1 + usize::from(length),
-            0xC0.. => return message.get(at + 1).map(|_| at + 2),
-            _ => return None,
-        }
-    }
-}
-
 /// The OPT record among the records from `at` on (RFC 6891 section 6.1); an error if there are two, or if the
 /// records end early.
 fn edns(message: &[u8], mut at: usize, records: usize) -> Result<Option<Edns>, ()> {
@@ -236,7 +95,8 @@ fn edns(message: &[u8], mut at: usize, records: usize) -> Result<Option<Edns>, (
         let kind = u16::from_be_bytes([fixed[0], fixed[1]]);
         let length = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
         if kind == kind::OPT {
-            let own = Edns { payload: u16::from_be_bytes([fixed[2], fixed[3]]), version: fixed[5] };
+            let payload = u16::from_be_bytes([fixed[2], fixed[3]]);
+            let own = Edns { payload, version: fixed[5], dnssec_ok: fixed[6] & 0x80 != 0 };
             if found.replace(own).is_some() {
                 return Err(());
             }
@@ -281,6 +141,11 @@ impl Query {
         })
     }
 
+    /// Whether the client wants signatures with the answer (RFC 3225).
+    pub(crate) fn wants_signatures(&self) -> bool {
+        self.edns.is_some_and(|edns| edns.dnssec_ok)
+    }
+
     /// The most that a UDP reply to this may have.
     pub(crate) fn udp_limit(&self) -> usize {
         match self.edns {
@@ -290,25 +155,18 @@ impl Query {
     }
 }
 
-/// Whether the question of a reply is that of the query, letters in either case.
+/// Whether a message is the reply to a question: the same number, and the same name and type, letters in
+/// either case. Who can not read a question may leave it out.
 pub(crate) fn answers(reply: &[u8], query: &[u8]) -> bool {
     let Ok(parsed) = Query::parse(query) else { return false };
     let question = &query[HEADER..parsed.question_end];
     let is_reply = reply.len() >= HEADER && reply[2] & 0x80 != 0 && reply[..2] == query[..2];
-    is_reply
-        && number(reply, 4) == Some(1)
-        && reply.get(HEADER..parsed.question_end).is_some_and(|own| own.eq_ignore_ascii_case(question))
-}
-
-/// Whether a reply says that it has been cut (RFC 1035 section 4.1.1, TC).
-pub(crate) fn is_truncated(reply: &[u8]) -> bool {
-    reply.len() >= HEADER && reply[2] & 0x02 != 0
-}
-
-/// The same message under another number.
-pub(crate) fn set_id(message: &mut [u8], id: u16) {
-    if let Some(bytes) = message.get_mut(..2) {
-        bytes.copy_from_slice(&id.to_be_bytes());
+    let same =
+        || reply.get(HEADER..parsed.question_end).is_some_and(|own| own.eq_ignore_ascii_case(question));
+    match number(reply, 4) {
+        Some(1) => is_reply && same(),
+        Some(0) => is_reply && reply[3] & 0x0F == Code::FormErr as u8,
+        _ => false,
     }
 }
 
@@ -321,14 +179,50 @@ pub(crate) fn bare_reply(message: &[u8], code: Code) -> Vec<u8> {
     reply
 }
 
-/// A reply that is cut because it is too long for UDP: the client asks again over TCP.
-pub(crate) fn cut(reply: &mut Vec<u8>, query: &[u8]) {
-    let Ok(parsed) = Query::parse(query) else { return };
-    reply.truncate(parsed.question_end);
-    if reply.len() >= HEADER {
-        reply[2] |= 0x02;
-        reply[6..HEADER].fill(0);
+/// The question as it is asked of an upstream, under the number: nothing of it is the client's but what it
+/// asks for and whether it wants signatures or unchecked answers. What else clients tell (their network,
+/// cookies, padding: RFC 7871, 7873, 7830) is between them and us.
+pub(crate) fn question_for(query: &Query, id: u16, opt: WithOpt) -> Vec<u8> {
+    let mut question = Vec::with_capacity(HEADER + query.name.wire().len() + 4 + OPT_LENGTH);
+    question.extend_from_slice(&id.to_be_bytes());
+    let checking = if query.checking_disabled { 0x10 } else { 0 };
+    question.extend_from_slice(&[0x01, checking, 0, 1, 0, 0, 0, 0, 0, u8::from(opt == WithOpt::Yes)]);
+    question.extend_from_slice(query.name.wire());
+    question.extend_from_slice(&query.kind.to_be_bytes());
+    question.extend_from_slice(&query.class.to_be_bytes());
+    if opt == WithOpt::Yes {
+        push_opt(&mut question, 0, query.wants_signatures(), None);
     }
+    question
+}
+
+/// Whether a question has an OPT record: servers from before 1999 say that they can not read one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WithOpt {
+    Yes,
+    No,
+}
+
+/// The bytes of an OPT record without options (RFC 6891 section 6.1.2), and those of an explanation.
+const OPT_LENGTH: usize = 11;
+const EXPLANATION_LENGTH: usize = 6;
+
+fn push_opt(message: &mut Vec<u8>, upper_code: u8, dnssec_ok: bool, explanation: Option<Explanation>) {
+    let (opt, size) = (kind::OPT.to_be_bytes(), MAX_UDP.to_be_bytes());
+    let flags = if dnssec_ok { 0x80 } else { 0 };
+    message.extend_from_slice(&[0, opt[0], opt[1], size[0], size[1], upper_code, 0, flags, 0, 0]);
+    match explanation {
+        None => message.push(0),
+        // The length of the options, then one: its number, its length, and the reason (RFC 8914 section 2).
+        Some(why) => message.extend_from_slice(&[6, 0, 15, 0, 2, 0, why as u8]),
+    }
+}
+
+/// Why a reply says what it says (RFC 8914 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Explanation {
+    /// A list or a rule of the lab blocks the name.
+    Blocked = 15,
 }
 
 /// Who owns a record of a reply.
@@ -343,8 +237,9 @@ pub(crate) enum OwnedBy<'n> {
 pub(crate) struct Reply {
     message: Vec<u8>,
     question_end: usize,
-    edns: bool,
+    edns: Option<Edns>,
     code: Code,
+    explanation: Option<Explanation>,
 }
 
 impl Reply {
@@ -356,7 +251,8 @@ impl Reply {
         reply[2] = 0x80 | authoritative | u8::from(query.recursion_desired);
         reply[3] = 0x80 | if query.checking_disabled { 0x10 } else { 0 };
         reply[4..HEADER].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
-        Self { message: reply, question_end: query.question_end, edns: query.edns.is_some(), code }
+        let (question_end, edns) = (query.question_end, query.edns);
+        Self { message: reply, question_end, edns, code, explanation: None }
     }
 
     fn count(&mut self, at: usize) {
@@ -406,20 +302,28 @@ impl Reply {
         self.count(if section == Section::Answer { 6 } else { 8 });
     }
 
+    /// Says why, to clients that understand it.
+    pub(crate) fn explain(&mut self, explanation: Explanation) {
+        self.explanation = Some(explanation);
+    }
+
+    /// How long the finished message would be.
+    fn size(&self) -> usize {
+        let explanation = if self.explanation.is_some() { EXPLANATION_LENGTH } else { 0 };
+        self.message.len() + if self.edns.is_some() { OPT_LENGTH + explanation } else { 0 }
+    }
+
     /// The finished message. Over UDP, one longer than `limit` is cut.
     pub(crate) fn finish(mut self, limit: usize) -> Vec<u8> {
-        let opt = if self.edns { 11 } else { 0 };
-        if self.message.len() + opt > limit {
+        if self.size() > limit {
             self.message.truncate(self.question_end);
             self.message[2] |= 0x02;
             self.message[6..HEADER].fill(0);
         }
         let code = self.code as u8;
         self.message[3] |= code & 0x0F;
-        if self.edns {
-            let (opt, size) = (kind::OPT.to_be_bytes(), MAX_UDP.to_be_bytes());
-            self.message.push(0);
-            self.message.extend_from_slice(&[opt[0], opt[1], size[0], size[1], code >> 4, 0, 0, 0, 0, 0]);
+        if let Some(edns) = self.edns {
+            push_opt(&mut self.message, code >> 4, edns.dnssec_ok, self.explanation);
             self.count(10);
         }
         self.message
@@ -441,10 +345,10 @@ pub(crate) enum Section {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(super) fn question(name: &str, kind: u16) -> Vec<u8> {
+    pub(crate) fn question(name: &str, kind: u16) -> Vec<u8> {
         let mut message = vec![0x12, 0x34, 0x01, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         message.extend_from_slice(Name::parse(name).unwrap().wire());
         message.extend_from_slice(&kind.to_be_bytes());
@@ -481,17 +385,5 @@ mod tests {
         assert_eq!(with(12, 0xC0), say(Code::FormErr));
         assert_eq!(with(11, 1), say(Code::FormErr));
         assert_eq!(Query::parse(&good[..good.len() - 1]), say(Code::FormErr));
-    }
-
-    #[test]
-    fn reverse_names_are_addresses() {
-        let of = |name: &str| Name::parse(name).unwrap().reverse_of();
-        assert_eq!(of("10.50.10.10.in-addr.arpa"), Some(("10.10.50.10".parse().unwrap(), 4)));
-        assert_eq!(of("10.in-addr.arpa"), Some(("10.0.0.0".parse().unwrap(), 1)));
-        assert_eq!(of("256.in-addr.arpa"), None);
-        assert_eq!(of("01.in-addr.arpa"), None);
-        let six: IpAddr = "fd00::1".parse().unwrap();
-        assert_eq!(of(&reverse_name(six)), Some((six, 32)));
-        assert_eq!(of("naxos.lab"), None);
     }
 }

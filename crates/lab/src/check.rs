@@ -37,8 +37,8 @@ pub struct Options {
     pub at: Date,
     /// The services that this version runs; the others are checked and planned, and a warning says so.
     pub runs: &'static [ServiceName],
-    /// Whether its name servers follow `lists` and `rules`.
-    pub blocks_names: bool,
+    /// Whether its name servers fetch `lists` that are URLs; those that are files, and `rules`, they follow.
+    pub fetches_lists: bool,
     /// All machines are this one, for a demonstration.
     pub demo: Option<Demo>,
 }
@@ -50,7 +50,7 @@ impl Options {
     pub fn at(day: &str) -> Self {
         let epoch = || Date::parse("1970-01-01");
         let at = Date::parse(day).or_else(epoch).unwrap_or_else(Date::today);
-        Self { at, runs: ServiceName::ALL, blocks_names: true, demo: None }
+        Self { at, runs: ServiceName::ALL, fetches_lists: true, demo: None }
     }
 }
 

@@ -53,8 +53,12 @@ impl Enrolled {
 
 /// What a name server says to a laptop.
 fn dig(laptop: &Place, words: &[&str]) -> String {
-    let output =
-        laptop.command("dig").args(["@10.10.50.53", "+short", "+tries=1", "+time=8"]).args(words).output().unwrap();
+    let output = laptop
+        .command("dig")
+        .args(["@10.10.50.53", "+short", "+tries=1", "+time=8"])
+        .args(words)
+        .output()
+        .unwrap();
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
@@ -87,13 +91,23 @@ fn a_laptop_at_home_finds_an_app_and_the_rest_of_the_world() {
     let (naxos, laptop) = (house.machine("naxos"), house.laptop("private"));
     let polis = lab.start(&naxos);
     polis.wait_ready();
-    wait_for("naxos has the address of the name servers", || naxos.ip("address show").contains("10.10.50.53/24"));
+    wait_for("naxos has the address of the name servers", || {
+        naxos.ip("address show").contains("10.10.50.53/24")
+    });
 
     assert_eq!(dig(&laptop, &["cloud.lab.example.net"]), "10.10.50.10");
     assert_eq!(dig(&laptop, &["-x", "10.10.50.5"]), "anafi.lab.example.net.");
     assert_eq!(dig(&laptop, &["www.example.org"]), "192.0.2.99", "asked of an upstream through the gateway");
-    assert_eq!(dig(&house.laptop("guests"), &["cloud.lab.example.net"]), "10.10.50.10", "guests are told names too");
-    assert_eq!(dig(&house.laptop("mother"), &["volos.lab.example.net"]), "10.20.0.11", "the other house asks here too");
+    assert_eq!(
+        dig(&house.laptop("guests"), &["cloud.lab.example.net"]),
+        "10.10.50.10",
+        "guests are told names too"
+    );
+    assert_eq!(
+        dig(&house.laptop("mother"), &["volos.lab.example.net"]),
+        "10.20.0.11",
+        "the other house asks here too"
+    );
 
     polis.crash();
     wait_for("it answers again", || dig(&laptop, &["cloud.lab.example.net"]) == "10.10.50.10");
@@ -183,7 +197,9 @@ impl Load {
             let (mut lost, mut reply) = (0, [0; 512]);
             while !until.load(Ordering::Relaxed) {
                 socket.send_to(question, "10.10.50.53:53").unwrap();
-                let is_answered = socket.recv(&mut reply).is_ok_and(|length| length > question.len() && reply[3] & 0x0F == 0);
+                let is_answered = socket
+                    .recv(&mut reply)
+                    .is_ok_and(|length| length > question.len() && reply[3] & 0x0F == 0);
                 lost += usize::from(!is_answered);
                 count.fetch_add(1, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(2));
@@ -211,7 +227,9 @@ fn an_address_that_another_machine_has_is_not_taken_and_is_once_it_is_free() {
     thief.add_address("10.10.50.53/24");
     let polis = lab.start(&naxos);
     polis.wait_ready();
-    wait_for("it says who has it", || status(&polis).contains("another machine has it, with the link address"));
+    wait_for("it says who has it", || {
+        status(&polis).contains("another machine has it, with the link address")
+    });
     assert!(!naxos.ip("address show").contains("10.10.50.53"));
     thief.remove_address("10.10.50.53/24");
     wait_for("it takes it", || naxos.ip("address show").contains("10.10.50.53"));
@@ -259,7 +277,8 @@ fn a_house_is_updated_machine_by_machine() {
     drop(old);
 
     let script_state = |unit: &Unit| unit.state().join("ground.db");
-    let next = lab.start_with(&place, &[("POLIS_TEST_NEXT", "1"), ("POLIS_TEST_GROUND", kept.to_str().unwrap())]);
+    let next =
+        lab.start_with(&place, &[("POLIS_TEST_NEXT", "1"), ("POLIS_TEST_GROUND", kept.to_str().unwrap())]);
     next.wait_ready();
     wait_for("the next version and the old one understand each other", || {
         seen(&thebes, "naxos").contains(" up ") && seen(&next, "thebes").contains(" up ")

@@ -61,7 +61,8 @@ fn a_client_is_told_what_holds_in_its_zone() {
     assert_eq!((ask("127.0.1.7"), ask("127.0.2.7")), ("127.0.1.1".to_owned(), "127.0.2.1".to_owned()));
 }
 
-/// A name server of Debian's that says 192.0.2.99 to every name, and has one name with a long text.
+/// A name server of Debian's that says 192.0.2.99 to every name for 100 seconds, has one name with a long
+/// text, and says what it is asked.
 fn dnsmasq() -> (Running, u16) {
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let long: Vec<String> = (0..8).map(|part| format!("{part}{}", "x".repeat(200))).collect();
@@ -74,7 +75,11 @@ fn dnsmasq() -> (Running, u16) {
         "--pid-file=",
     ]);
     command.args(["--listen-address=127.0.0.1", "--bind-interfaces", "--user=root", "--log-facility=-"]);
-    command.arg(format!("--port={port}")).arg("--address=/#/192.0.2.99");
+    command.arg(format!("--port={port}")).args([
+        "--address=/#/192.0.2.99",
+        "--local-ttl=100",
+        "--log-queries",
+    ]);
     command.arg(format!("--txt-record=long.example.org,{}", long.join(",")));
     let running = Running::start(&mut command);
     running.wait_for_line("started");
@@ -133,6 +138,59 @@ fn the_next_upstream_answers_when_the_first_is_silent() {
         "10.10.50.10",
         "the lab goes on without the internet"
     );
+}
+
+#[test]
+fn an_answer_is_kept_and_its_time_counted_down() {
+    if !has("an_answer_is_kept_and_its_time_counted_down", &["dig", "dnsmasq"]) {
+        return;
+    }
+    let (upstream, port) = dnsmasq();
+    let lab = forwarding_lab(&format!("\"127.0.0.1:{port}\""));
+    let server = Server::start(lab.path(), "naxos");
+    let time = || -> u32 {
+        let said = server.dig(&["+noall", "+answer", "kept.example.org"]);
+        said.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    assert_eq!(time(), 100);
+    wait_for("a second has gone by", || time() < 100);
+    assert!(time() > 80);
+    let asked = |name: &str| upstream.said().matches(&format!("query[A] {name} from")).count();
+    assert_eq!(asked("kept.example.org"), 1, "{}", upstream.said());
+    assert_eq!(server.dig(&["+short", "+dnssec", "kept.example.org"]), "192.0.2.99");
+    wait_for("with signatures it is another question", || asked("kept.example.org") == 2);
+}
+
+#[test]
+fn names_of_lists_and_rules_are_blocked_and_the_rest_is_not() {
+    if !has("names_of_lists_and_rules_are_blocked_and_the_rest_is_not", &["dig", "dnsmasq"]) {
+        return;
+    }
+    let (upstream, port) = dnsmasq();
+    let lab = forwarding_lab(&format!("\"127.0.0.1:{port}\""));
+    lab.replace(
+        "services.toml",
+        "\"@@||metrics.example.org^\"",
+        "\"@@||fine.ads.example.org^\", \"||lab.example.net^\", \"x.example.org$important\"",
+    );
+    let server = Server::start(lab.path(), "naxos");
+    server.running.wait_for_line("naxos: list example: 2 rules");
+    server.running.wait_for_line("naxos: rules of its own: 2 rules; not followed: 1 with modifiers");
+    assert_eq!(server.dig(&["+short", "ads.example.org"]), "0.0.0.0");
+    assert_eq!(server.dig(&["+short", "+tcp", "x.ads.example.org", "AAAA"]), "::");
+    let said = server.dig(&["x.tracker.example.org", "HTTPS"]);
+    let parts = ["status: NOERROR", "ANSWER: 0, AUTHORITY: 1", "EDE: 15 (Blocked)", "\t10\tIN\tSOA"];
+    assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    assert_eq!(server.dig(&["+short", "fine.ads.example.org"]), "192.0.2.99");
+    assert_eq!(
+        server.dig(&["+short", "naxos.lab.example.net"]),
+        "10.10.50.10",
+        "what the lab says comes first"
+    );
+    assert!(!upstream.said().contains("tracker.example.org"), "{}", upstream.said());
+
+    lab.write("lists/example.txt", "0.0.0.0 other.example.org\n");
+    wait_for("the changed list is followed", || server.dig(&["+short", "other.example.org"]) == "0.0.0.0");
 }
 
 /// Asks for naxos, one question after the other, until told to stop; counts those that nobody answered.

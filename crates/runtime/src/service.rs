@@ -56,6 +56,24 @@ pub struct Context {
 }
 
 impl Context {
+    /// For tests of a service: state and lab in one folder, and a helper in this process that refuses nothing.
+    #[cfg(feature = "testlab")]
+    pub fn for_tests(folder: PathBuf) -> Self {
+        let clock = Clock::system(0);
+        let record = Record::in_folder(&folder, clock.clone());
+        let conditions = Conditions::new(record.clone(), clock.clone());
+        let lab = LabFolder::default();
+        lab.set(folder.clone());
+        Self {
+            clock,
+            record,
+            conditions,
+            helper: Helper::in_process(),
+            state: State::at(folder),
+            folder: lab,
+        }
+    }
+
     /// The secrets that this machine may open.
     pub fn secrets(&self) -> Secrets {
         Secrets::of(self.folder.path(), self.state.key())

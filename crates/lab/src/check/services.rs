@@ -216,12 +216,9 @@ fn not_run_yet(lab: &Lab, options: &Options, faults: &mut Faults) {
     let missing = written(lab).into_iter().filter(|(service, _)| !options.runs.contains(service));
     let mut places: Vec<(Span, String)> =
         missing.map(|(service, span)| (span, service.to_string())).collect();
-    if let Some(dns) = lab.dns.as_ref().filter(|_| !options.blocks_names) {
-        let filters = [
-            ("lists", dns.lists.is_written().then(|| dns.lists.span())),
-            ("rules", dns.rules.is_written().then(|| dns.rules.span())),
-        ];
-        places.extend(filters.into_iter().filter_map(|(key, span)| Some((span?, format!("dns: {key}")))));
+    if let Some(dns) = lab.dns.as_ref().filter(|_| !options.fetches_lists) {
+        let far = dns.lists.iter().filter(|(_, source)| matches!(source.value(), ListSource::Url(_)));
+        places.extend(far.map(|(name, source)| (source.span(), format!("dns: the list {name} from a URL"))));
     }
     let words: Vec<String> = places.iter().map(|(_, word)| word.clone()).collect();
     let title = format!("this version checks and plans, and does not run yet: {}", words.join(", "));
