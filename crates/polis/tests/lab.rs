@@ -26,8 +26,11 @@ impl Enrolled {
             let state = keys.0.join(machine);
             let said = run(&mut polis(&["machine", "key", "--state", state.to_str().unwrap()]));
             assert_eq!(said.code, 0, "{}", said.err);
-            let table = format!("[machines.{machine}]\n");
-            lab.replace("machines.toml", &table, &format!("{table}{}", said.out));
+            let table = format!("[machines.{machine}]");
+            let text = lab.read("machines.toml");
+            let (before, after) = text.split_once(&table).unwrap();
+            let (rest, after) = after.split_once('\n').unwrap();
+            lab.write("machines.toml", &format!("{before}{table}{rest}\n{}{after}", said.out));
         }
         Self { lab, keys }
     }
@@ -45,7 +48,7 @@ impl Enrolled {
             key.display(),
             self.lab.path()
         );
-        let service = Service::new("/bin/sh").args(["-c", &script]).watchdog(Duration::from_secs(8));
+        let service = Service::new("/bin/sh").args(["-c", &script]).watchdog(Duration::from_secs(30));
         let service = surroundings.iter().fold(service, |service, (name, value)| service.env(name, value));
         place.start(service)
     }

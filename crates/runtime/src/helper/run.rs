@@ -29,7 +29,7 @@ use crate::state::State;
 const LISTING: Duration = Duration::from_secs(10);
 const MAX_LISTING: u64 = 1 << 20;
 /// How long a worker that was told to end may take.
-const GOODBYE: Duration = Duration::from_secs(5);
+const GOODBYE: Duration = Duration::from_secs(4);
 /// How many connections may wait at a port to be taken.
 const BACKLOG: i32 = 1024;
 /// Where the last list of permits is kept, for a start with a faulty lab.
@@ -165,9 +165,12 @@ impl Monitor {
         let mut looks = tokio::time::interval(SILENCE / 5);
         let mut is_open = true;
         let mut silent = 0_u32;
+        let mut leaves: Option<Instant> = None;
         loop {
             tokio::select! {
-                status = child.wait() => return status.map(Ended::ByItself),
+                status = child.wait() => {
+                    return status.map(|status| if leaves.is_some() { Ended::Told } else { Ended::ByItself(status) });
+                }
                 came = next(end), if is_open => match came? {
                     Came::Line(line, _) => {
                         let answer = self.answer(&line).await;
@@ -182,12 +185,13 @@ impl Monitor {
                 _ = looks.tick() => {
                     // Twice, so that a machine that slept does not blame its worker.
                     silent = if heard.elapsed() > SILENCE { silent + 1 } else { 0 };
-                    if silent >= 2 {
+                    if silent >= 2 || leaves.is_some_and(|since| since.elapsed() > GOODBYE) {
                         child.start_kill()?;
                     }
                 }
-                _ = told.terminate.recv() => return goodbye(child).await,
-                _ = told.interrupt.recv() => return goodbye(child).await,
+                // It is answered until it ends: it gives back what it has.
+                _ = told.terminate.recv() => leaves = leaves.or_else(|| goodbye(child)),
+                _ = told.interrupt.recv() => leaves = leaves.or_else(|| goodbye(child)),
                 _ = told.hang_up.recv() => pass_on(child, Signal::HUP),
             }
         }
@@ -215,6 +219,7 @@ impl Monitor {
             }
             Request::Hold(_) => self.change(Change::Renew, &request),
             Request::Release(_) => self.change(Change::Remove, &request),
+            Request::Forget(_) => self.change(Change::Forget, &request),
         }
     }
 
@@ -252,13 +257,11 @@ fn pass_on(child: &Child, signal: Signal) {
     }
 }
 
-async fn goodbye(child: &mut Child) -> std::io::Result<Ended> {
+/// Tells the worker to end.
+fn goodbye(child: &Child) -> Option<Instant> {
     notify::say("STOPPING=1");
     pass_on(child, Signal::TERM);
-    if timeout(GOODBYE, child.wait()).await.is_err() {
-        child.kill().await?;
-    }
-    Ok(Ended::Told)
+    Some(Instant::now())
 }
 
 /// A socket that listens. One whose address moves may be bound before the address is here (ip(7), IP_FREEBIND).

@@ -88,6 +88,12 @@ impl Hearing {
         self.become_(if long { Answering::Down } else { Answering::Unknown }, now)
     }
 
+    /// It can not even be asked, so nobody will ever know: it is not taken to be down.
+    pub(crate) fn not_asked(&mut self, why: String) -> bool {
+        self.peer.why = Some(why);
+        false
+    }
+
     fn become_(&mut self, answering: Answering, now: Millis) -> bool {
         let is_news = self.peer.answering != answering;
         if is_news {

@@ -51,6 +51,23 @@ pub(crate) trait Answers: Send + Sync + 'static {
     fn version(&self) -> String;
 }
 
+/// Why an exchange of messages ended early.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The connection is gone, as connections go.
+    Ended(String),
+    /// The other side does what it must not.
+    Wrong(String),
+}
+
+impl Broken {
+    fn why(self) -> String {
+        match self {
+            Self::Ended(why) | Self::Wrong(why) => why,
+        }
+    }
+}
+
 /// Serves the link until it is dropped.
 pub(crate) async fn serve_link<A: Answers>(listener: TcpListener, config: Arc<ServerConfig>, node: Arc<A>) {
     let acceptor = TlsAcceptor::from(config);
@@ -66,23 +83,23 @@ pub(crate) async fn serve_link<A: Answers>(listener: TcpListener, config: Arc<Se
         tokio::spawn(async move {
             let _permit = permit;
             let _ = stream.set_nodelay(true);
-            let shaken = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => Ok(stream),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err("it took too long to say who it is".to_owned()),
-            };
-            match shaken {
-                Ok(stream) => {
+            let done = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => {
                     let key = stream.get_ref().1.peer_certificates().and_then(|keys| keys.first());
-                    let machine = key.and_then(|key| node.machine_with(key));
-                    let Some(machine) = machine else {
-                        return node.refused(from.ip(), "its key is not in the lab".to_owned());
-                    };
-                    if let Err(why) = greet_and_answer(stream, machine, &*node).await {
-                        node.refused(from.ip(), why);
+                    match key.and_then(|key| node.machine_with(key)) {
+                        Some(machine) => greet_and_answer(stream, machine, &*node).await,
+                        None => Err(Broken::Wrong("its key is not in the lab".to_owned())),
                     }
                 }
-                Err(why) => node.refused(from.ip(), why),
+                // What TLS finds wrong is invalid data; everything else is a connection that broke.
+                Ok(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+                    Err(Broken::Wrong(error.to_string()))
+                }
+                Ok(Err(error)) => Err(Broken::Ended(error.to_string())),
+                Err(_) => Err(Broken::Wrong("it took too long to say who it is".to_owned())),
+            };
+            if let Err(Broken::Wrong(why)) = done {
+                node.refused(from.ip(), why);
             }
         });
     }
@@ -93,20 +110,20 @@ async fn greet_and_answer<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
     mut stream: S,
     machine: String,
     node: &A,
-) -> Result<(), String> {
+) -> Result<(), Broken> {
     let mut buffer = Vec::new();
     let Some(first) = read::<Question>(&mut stream, &mut buffer, MAX_REQUEST, FRAME).await? else {
         return Ok(());
     };
     let Question::Hello { oldest, newest, polis } = first else {
-        return Err(format!("{machine} did not say hello"));
+        return Err(Broken::Wrong(format!("{machine} did not say hello")));
     };
     let version = common((OLDEST, own_newest()), (oldest, newest));
     write(&mut stream, &Reply::Hello { version, polis: node.version() }).await?;
     if version.is_none() {
-        return Err(format!(
+        return Err(Broken::Wrong(format!(
             "{machine} runs polis {polis}, and they have no version of the link in common: update the older one"
-        ));
+        )));
     }
     answer_all(stream, buffer, Asker::Machine(machine), node).await
 }
@@ -122,7 +139,7 @@ async fn answer_all<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
     mut buffer: Vec<u8>,
     asker: Asker,
     node: &A,
-) -> Result<(), String> {
+) -> Result<(), Broken> {
     while let Some(question) = read(&mut stream, &mut buffer, MAX_REQUEST, QUIET).await? {
         let reply = node.answer(question, asker.clone()).await;
         write(&mut stream, &reply).await?;
@@ -136,20 +153,20 @@ async fn read<T: for<'de> serde::Deserialize<'de>>(
     buffer: &mut Vec<u8>,
     most: usize,
     patience: Duration,
-) -> Result<Option<T>, String> {
+) -> Result<Option<T>, Broken> {
     let mut patience = patience;
     loop {
-        if let Some((message, length)) = read_frame(buffer, most)? {
+        if let Some((message, length)) = read_frame(buffer, most).map_err(Broken::Wrong)? {
             buffer.drain(..length);
             return Ok(Some(message));
         }
         let mut chunk = [0; 4096];
         let length = match timeout(patience, stream.read(&mut chunk)).await {
             Err(_) if buffer.is_empty() => return Ok(None),
-            Err(_) => return Err("a message took too long to arrive".to_owned()),
-            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => return Err(Broken::Wrong("a message took too long to arrive".to_owned())),
+            Ok(Err(error)) => return Err(Broken::Ended(error.to_string())),
             Ok(Ok(0)) if buffer.is_empty() => return Ok(None),
-            Ok(Ok(0)) => return Err("it ended in the middle of a message".to_owned()),
+            Ok(Ok(0)) => return Err(Broken::Ended("it ended in the middle of a message".to_owned())),
             Ok(Ok(length)) => length,
         };
         if buffer.is_empty() {
@@ -162,15 +179,15 @@ async fn read<T: for<'de> serde::Deserialize<'de>>(
 async fn write(
     stream: &mut (impl AsyncWrite + Unpin),
     message: &impl serde::Serialize,
-) -> Result<(), String> {
+) -> Result<(), Broken> {
     let bytes = frame(message);
     let sent = timeout(FRAME, async {
         stream.write_all(&bytes).await?;
         stream.flush().await
     });
     match sent.await {
-        Ok(done) => done.map_err(|error| error.to_string()),
-        Err(_) => Err("it took too long to take a message".to_owned()),
+        Ok(done) => done.map_err(|error| Broken::Ended(error.to_string())),
+        Err(_) => Err(Broken::Wrong("it took too long to take a message".to_owned())),
     }
 }
 

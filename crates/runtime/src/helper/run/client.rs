@@ -119,6 +119,14 @@ impl Helper {
         self.ask(&Request::Hold(address)).await.map(drop)
     }
 
+    /// Makes the kernel ask anew who nearby has an address.
+    ///
+    /// # Errors
+    /// If it can not; then it may know somebody who no longer has it.
+    pub async fn forget(&self, address: IpAddr) -> Result<(), Unhelped> {
+        self.ask(&Request::Forget(address)).await.map(drop)
+    }
+
     /// Gives an address back.
     ///
     /// # Errors
