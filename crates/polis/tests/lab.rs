@@ -37,13 +37,14 @@ impl Enrolled {
 
     /// Polis on a machine, as its unit for systemd starts it, with its key.
     fn start(&self, place: &Place) -> Unit {
-        self.start_with(place, &[])
+        self.start_after(place, "true", &[])
     }
 
-    fn start_with(&self, place: &Place, surroundings: &[(&str, &str)]) -> Unit {
+    /// The same, after a command, and with variables.
+    fn start_after(&self, place: &Place, first: &str, surroundings: &[(&str, &str)]) -> Unit {
         let (machine, key) = (place.name(), self.keys.0.join(place.name()).join("machine.key"));
         let script = format!(
-            "cp {} $STATE_DIRECTORY/ && exec {POLIS} run --lab {} --machine {machine} --state $STATE_DIRECTORY \
+            "cp {} $STATE_DIRECTORY/ && {first} && exec {POLIS} run --lab {} --machine {machine} --state $STATE_DIRECTORY \
              --socket $RUNTIME_DIRECTORY/polis.sock",
             key.display(),
             self.lab.path()
@@ -274,18 +275,31 @@ fn a_house_is_updated_machine_by_machine() {
     let said = run(&mut polis(&add));
     assert_eq!(said.code, 0, "{}", said.err);
     wait_for("they see each other", || seen(&thebes, "naxos").contains(" up "));
-    let kept = lab.keys.0.join("kept.db");
-    assert!(old.stop());
+    let kept = lab.keys.0.join("ground.db");
+    assert!(old.stop(), "{}", old.said());
     std::fs::copy(old.state().join("ground.db"), &kept).unwrap();
     drop(old);
 
-    let script_state = |unit: &Unit| unit.state().join("ground.db");
-    let next =
-        lab.start_with(&place, &[("POLIS_TEST_NEXT", "1"), ("POLIS_TEST_GROUND", kept.to_str().unwrap())]);
+    let take_over = format!("cp {} $STATE_DIRECTORY/", kept.display());
+    let next = lab.start_after(&place, &take_over, &[("POLIS_TEST_NEXT", "1")]);
     next.wait_ready();
     wait_for("the next version and the old one understand each other", || {
         seen(&thebes, "naxos").contains(" up ") && seen(&next, "thebes").contains(" up ")
     });
-    assert!(script_state(&next).exists());
+    let socket = next.runtime().join("polis.sock");
+    let list = run(&mut polis(&["overlay", "list", "--socket", socket.to_str().unwrap()]));
+    assert!(list.out.contains("||ads.example^"), "what was kept is still there: {}{}", list.out, list.err);
+    assert!(next.state().join("ground.before-2.db").exists(), "and a copy from before the migration");
+    wait_for("names are answered", || dig(&laptop, &["cloud.lab.example.net"]) == "10.10.50.10");
+    assert_eq!(dig(&laptop, &["ads.example"]), "0.0.0.0");
+    assert!(next.stop(), "{}", next.said());
+    std::fs::copy(next.state().join("ground.db"), &kept).unwrap();
+    drop(next);
+
+    let back = lab.start_after(&place, &take_over, &[]);
+    back.wait_ready();
+    wait_for("the way back says what to do", || {
+        status(&back).contains("is of version 2, this Polis knows 1")
+    });
     wait_for("names are answered", || dig(&laptop, &["cloud.lab.example.net"]) == "10.10.50.10");
 }
