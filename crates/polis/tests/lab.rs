@@ -41,14 +41,9 @@ impl Enrolled {
     }
 
     fn start_with(&self, place: &Place, surroundings: &[(&str, &str)]) -> Unit {
-        let (machine, key) = (place.name(), self.keys.0.join(place.name()).join("machine.key"));
-        let script = format!(
-            "cp {} $STATE_DIRECTORY/ && exec {POLIS} run --lab {} --machine {machine} --state $STATE_DIRECTORY \
-             --socket $RUNTIME_DIRECTORY/polis.sock",
-            key.display(),
-            self.lab.path()
-        );
-        let service = Service::new("/bin/sh").args(["-c", &script]).watchdog(Duration::from_secs(30));
+        let key = self.keys.0.join(place.name()).join("machine.key");
+        let service = Service::polis(POLIS, Path::new(self.lab.path()), place.name()).state_file(key);
+        let service = service.watchdog(Duration::from_secs(30));
         let service = surroundings.iter().fold(service, |service, (name, value)| service.env(name, value));
         place.start(service)
     }
