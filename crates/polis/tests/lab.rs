@@ -37,19 +37,15 @@ impl Enrolled {
 
     /// Polis on a machine, as its unit for systemd starts it, with its key.
     fn start(&self, place: &Place) -> Unit {
-        self.start_after(place, "true", &[])
+        self.start_with(place, &[], &[])
     }
 
-    /// The same, after a command, and with variables.
-    fn start_after(&self, place: &Place, first: &str, surroundings: &[(&str, &str)]) -> Unit {
-        let (machine, key) = (place.name(), self.keys.0.join(place.name()).join("machine.key"));
-        let script = format!(
-            "cp {} $STATE_DIRECTORY/ && {first} && exec {POLIS} run --lab {} --machine {machine} --state $STATE_DIRECTORY \
-             --socket $RUNTIME_DIRECTORY/polis.sock",
-            key.display(),
-            self.lab.path()
-        );
-        let service = Service::new("/bin/sh").args(["-c", &script]).watchdog(Duration::from_secs(30));
+    /// The same, with files in its state and with variables.
+    fn start_with(&self, place: &Place, state: &[&Path], surroundings: &[(&str, &str)]) -> Unit {
+        let key = self.keys.0.join(place.name()).join("machine.key");
+        let service = Service::polis(POLIS, Path::new(self.lab.path()), place.name()).state_file(key);
+        let service = service.watchdog(Duration::from_secs(30));
+        let service = state.iter().fold(service, |service, file| service.state_file(file));
         let service = surroundings.iter().fold(service, |service, (name, value)| service.env(name, value));
         place.start(service)
     }
@@ -280,8 +276,7 @@ fn a_house_is_updated_machine_by_machine() {
     std::fs::copy(old.state().join("ground.db"), &kept).unwrap();
     drop(old);
 
-    let take_over = format!("cp {} $STATE_DIRECTORY/", kept.display());
-    let next = lab.start_after(&place, &take_over, &[("POLIS_TEST_NEXT", "1")]);
+    let next = lab.start_with(&place, &[&kept], &[("POLIS_TEST_NEXT", "1")]);
     next.wait_ready();
     wait_for("the next version and the old one understand each other", || {
         seen(&thebes, "naxos").contains(" up ") && seen(&next, "thebes").contains(" up ")
@@ -296,7 +291,7 @@ fn a_house_is_updated_machine_by_machine() {
     std::fs::copy(next.state().join("ground.db"), &kept).unwrap();
     drop(next);
 
-    let back = lab.start_after(&place, &take_over, &[]);
+    let back = lab.start_with(&place, &[&kept], &[]);
     back.wait_ready();
     wait_for("the way back says what to do", || {
         status(&back).contains("is of version 2, this Polis knows 1")

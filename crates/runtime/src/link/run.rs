@@ -162,10 +162,9 @@ async fn read<T: for<'de> serde::Deserialize<'de>>(
         }
         let mut chunk = [0; 4096];
         let length = match timeout(patience, stream.read(&mut chunk)).await {
-            Err(_) if buffer.is_empty() => return Ok(None),
+            Err(_) | Ok(Ok(0)) if buffer.is_empty() => return Ok(None),
             Err(_) => return Err(Broken::Wrong("a message took too long to arrive".to_owned())),
             Ok(Err(error)) => return Err(Broken::Ended(error.to_string())),
-            Ok(Ok(0)) if buffer.is_empty() => return Ok(None),
             Ok(Ok(0)) => return Err(Broken::Ended("it ended in the middle of a message".to_owned())),
             Ok(Ok(length)) => length,
         };
