@@ -31,7 +31,7 @@ impl Families {
         }
     }
 
-    fn one(&mut self, name: &str, help: &str, value: impl ToString) {
+    fn one(&mut self, name: &str, help: &str, value: &impl ToString) {
         self.add(name, help, [(String::new(), value.to_string())]);
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn text(measured: &Measured<'_>) -> String {
     let mut all = Families::default();
     let version = label("version", &status.polis);
     all.add("polis_build_info", "The version that runs.", [(version, "1".to_owned())]);
-    all.one("polis_start_time_seconds", "When Polis started, in seconds since 1970.", status.since / 1000);
+    all.one("polis_start_time_seconds", "When Polis started, in seconds since 1970.", &(status.since / 1000));
     let services = status.services.iter().map(|service| {
         (label("service", &service.name), u8::from(service.phase == Phase::Running).to_string())
     });
@@ -56,10 +56,10 @@ pub(crate) fn text(measured: &Measured<'_>) -> String {
         .iter()
         .map(|peer| (label("machine", &peer.machine), u8::from(peer.answering == Answering::Up).to_string()));
     all.add("polis_machine_up", "Whether another machine answers this one.", peers);
-    all.one("polis_conditions", "How many things are wrong.", status.conditions.len());
-    all.one("polis_events_lost_total", "Events that could not be recorded for want of room.", measured.lost);
-    all.one("polis_link_refused_total", "Connections of machines that were refused.", measured.refused);
-    all.one("polis_clock_set", "Whether the clock can be right.", u8::from(measured.is_clock_set));
+    all.one("polis_conditions", "How many things are wrong.", &status.conditions.len());
+    all.one("polis_events_lost_total", "Events that could not be recorded for want of room.", &measured.lost);
+    all.one("polis_link_refused_total", "Connections of machines that were refused.", &measured.refused);
+    all.one("polis_clock_set", "Whether the clock can be right.", &u8::from(measured.is_clock_set));
     for (service, view) in &measured.views {
         let numbers = view.get("metrics").and_then(serde_json::Value::as_object).into_iter().flatten();
         for (name, value) in numbers.filter(|(_, value)| value.is_number()) {
