@@ -128,6 +128,7 @@ fn begin(lab: &Path, scratch: &Path) -> Result<ExitCode, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Start)?;
     let code = runtime.block_on(run::live(lab, scratch, &checked, &mut machines));
     drop(folders);
+    print("\nended; nothing is left\n");
     code
 }
 
@@ -176,7 +177,7 @@ fn tell(checked: &Checked, took: Duration) {
     print(&format!("the lab {} runs here, after {:.1} s\n", lab.lab.name, took.as_secs_f64()));
     let dns = lab.placed().into_iter().find(|placed| placed.service == lab::model::ServiceName::Dns);
     let own = |name: &str| lab.machines.get(name)?.address.as_ref()?.iter().next().map(|own| own.0);
-    let first = dns.as_ref().and_then(|dns| dns.on.first()).map(|on| on.value());
+    let first = dns.as_ref().and_then(|dns| dns.on.first()).map(lab::read::At::value);
     let server =
         dns.as_ref().and_then(|dns| dns.address.map(|at| at.0).or_else(|| own(dns.on.first()?.as_str())));
     if let Some(server) = server {

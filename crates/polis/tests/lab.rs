@@ -45,7 +45,7 @@ impl Enrolled {
         let key = self.keys.0.join(place.name()).join("machine.key");
         let service = Service::polis(POLIS, Path::new(self.lab.path()), place.name()).state_file(key);
         let service = service.watchdog(Duration::from_secs(30));
-        let service = state.iter().fold(service, |service, file| service.state_file(file));
+        let service = state.iter().fold(service, Service::state_file);
         let service = surroundings.iter().fold(service, |service, (name, value)| service.env(name, value));
         place.start(service)
     }

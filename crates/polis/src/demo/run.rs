@@ -48,7 +48,6 @@ pub(super) async fn live(
     for machine in machines.iter_mut() {
         machine.end();
     }
-    print("\nended; nothing is left\n");
     Ok(ExitCode::SUCCESS)
 }
 
