@@ -216,7 +216,8 @@ impl Life {
             listen_to(SignalKind::interrupt())?,
         );
         let _ = self.node.context.helper.ask(&Request::Ready).await;
-        let mut seen: Stamp = first.folder.stamp();
+        // None yet: what changed while this began is found with the first beat.
+        let mut seen: Option<Stamp> = None;
         let mut current = first.folder;
         let mut beats = tokio::time::interval(BEAT);
         beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -230,13 +231,14 @@ impl Life {
                 () = self.node.way.made() => break,
             };
             watch.look(&self.node).await;
-            if !asked && !self.uses_kept && current.stamp() == seen {
+            if !asked && !self.uses_kept && Some(current.stamp()) == seen {
                 continue;
             }
-            let Some(checked) = self.settled().await else { continue };
+            let Some((checked, stamp)) = self.settled().await else { continue };
             let is_news = !checked.folder.same_text(&current);
-            seen = checked.folder.stamp();
-            if asked || is_news {
+            seen = Some(stamp);
+            let is_mended = self.uses_kept && checked.usable_for(self.node.worker.tables).is_some();
+            if asked || is_news || is_mended {
                 self.change(&checked).await;
             }
             current = checked.folder;
@@ -254,13 +256,20 @@ impl Life {
         let _ = std::fs::remove_file(&self.node.worker.socket);
     }
 
-    /// The folder, once two readings are the same; none if it is gone or still being written.
-    async fn settled(&self) -> Option<Checked> {
-        let worker = &self.node.worker;
-        let read = || (worker.check)(worker, &worker.lab).ok();
-        let first = read()?;
+    /// The folder, once two readings are the same, and its stamp from between them; none if it is gone or still being
+    /// written.
+    async fn settled(&self) -> Option<(Checked, Stamp)> {
+        let first = self.read().await?;
+        let stamp = first.folder.stamp();
         tokio::time::sleep(SETTLE).await;
-        read().filter(|second| second.folder.same_text(&first.folder))
+        let second = self.read().await?;
+        (second.folder.same_text(&first.folder) && second.folder.stamp() == stamp).then_some((second, stamp))
+    }
+
+    /// Reads and checks the folder, without making names wait for it.
+    async fn read(&self) -> Option<Checked> {
+        let worker = self.node.worker.clone();
+        tokio::task::spawn_blocking(move || (worker.check)(&worker, &worker.lab).ok()).await.ok()?
     }
 
     async fn change(&mut self, checked: &Checked) {
