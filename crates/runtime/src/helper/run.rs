@@ -46,6 +46,8 @@ pub struct Errand {
     pub state: State,
     /// The user and group that the worker and the listing are, if they are to be another.
     pub user: Option<(u32, u32)>,
+    /// Says a line to whoever started it, or to the journal.
+    pub say: fn(&str),
 }
 
 /// Runs the worker until it, or this process, is told to end.
@@ -102,6 +104,7 @@ impl Monitor {
                 _ => {}
             }
             let wait = waits.after(began.elapsed());
+            (self.errand.say)(&format!("the worker ended ({status}) and starts again\n"));
             notify::say(&format!("STATUS=the worker ended ({status}) and starts again"));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
