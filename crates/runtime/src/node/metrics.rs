@@ -80,19 +80,23 @@ pub(crate) fn text(measured: &Measured<'_>) -> String {
         "Whether the clock can be right.",
         &one(u8::from(measured.is_clock_set).to_string()),
     );
-    for (service, view) in &measured.views {
+    of_services(&measured.views, &mut family);
+    text
+}
+
+/// Writes a family of samples: its name, kind, what it is, and the samples with their labels.
+type Family<'f> = dyn FnMut(&str, &str, &str, &[(String, String)]) + 'f;
+
+/// The numbers that services show of themselves.
+fn of_services(views: &[(String, serde_json::Value)], family: &mut Family<'_>) {
+    for (service, view) in views {
         let Some(counters) = view.get("metrics").and_then(serde_json::Value::as_object) else { continue };
         for (name, value) in counters.iter().filter(|(_, value)| value.is_number()) {
             let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-            family(
-                &format!("polis_{service}_{name}"),
-                kind,
-                &format!("{} of {service}.", name.replace('_', " ")),
-                &one(value.to_string()),
-            );
+            let help = format!("{} of {service}.", name.replace('_', " "));
+            family(&format!("polis_{service}_{name}"), kind, &help, &[(String::new(), value.to_string())]);
         }
     }
-    text
 }
 
 /// The value of a label, as the format wants it.

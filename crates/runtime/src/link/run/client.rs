@@ -171,7 +171,7 @@ impl Speaker {
                 }
                 Err(why) => {
                     session = None;
-                    self.not_heard(&why);
+                    self.not_heard(&way, &why);
                     Reply::Unknown { why }
                 }
             };
@@ -243,8 +243,14 @@ impl Speaker {
         self.tell(news);
     }
 
-    fn not_heard(&self, why: &str) {
-        let news = lock(&self.hearing).silent(why.to_owned(), self.clock.now(), self.clock.steady());
+    fn not_heard(&self, way: &Way, why: &str) {
+        let (why, now) = (why.to_owned(), self.clock.now());
+        let mut hearing = lock(&self.hearing);
+        let news = match way {
+            Way::Link(..) => hearing.silent(why, now, self.clock.steady()),
+            Way::None(_) => hearing.unasked(why, now),
+        };
+        drop(hearing);
         self.tell(news);
     }
 
