@@ -236,7 +236,7 @@ fn a_changed_folder_is_taken_up_without_a_lost_question_and_a_faulty_one_never()
 
     lab.replace("machines.toml", "\"10.10.50.99\"", "\"10.10.50.2\"");
     let line = server.running.wait_for_line("the changed lab is not taken up");
-    assert!(line.contains("What ran before runs on"), "{line}");
+    assert!(line.contains("1 error, the first is") && line.contains("what ran before runs on"), "{line}");
     server.running.wait_for_line("error[address-taken]");
     assert_eq!(ask(), "10.10.50.99");
 

@@ -3,8 +3,9 @@
 mod client;
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 pub use client::{AskFault, ask_socket};
@@ -86,13 +87,11 @@ pub(crate) async fn serve_link<A: Answers>(listener: TcpListener, config: Arc<Se
             let done = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let key = stream.get_ref().1.peer_certificates().and_then(|keys| keys.first());
-                    match key.and_then(|key| node.machine_with(key)) {
-                        Some(machine) => greet_and_answer(stream, machine, &*node).await,
-                        None => Err(Broken::Wrong("its key is not in the lab".to_owned())),
-                    }
+                    let key = key.map(|key| key.to_vec()).unwrap_or_default();
+                    greet_and_answer(stream, &key, &*node).await
                 }
                 // What TLS finds wrong is invalid data; everything else is a connection that broke.
-                Ok(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+                Ok(Err(error)) if error.kind() == ErrorKind::InvalidData => {
                     Err(Broken::Wrong(error.to_string()))
                 }
                 Ok(Err(error)) => Err(Broken::Ended(error.to_string())),
@@ -108,9 +107,14 @@ pub(crate) async fn serve_link<A: Answers>(listener: TcpListener, config: Arc<Se
 /// The other side says `hello` first; without a common version the connection ends.
 async fn greet_and_answer<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
     mut stream: S,
-    machine: String,
+    key: &[u8],
     node: &A,
 ) -> Result<(), Broken> {
+    let who = || {
+        let asker = node.machine_with(key).map(Asker::Machine);
+        asker.ok_or_else(|| Broken::Wrong("its key is not in the lab".to_owned()))
+    };
+    let Asker::Machine(machine) = who()? else { return Ok(()) };
     let mut buffer = Vec::new();
     let Some(first) = read::<Question>(&mut stream, &mut buffer, MAX_REQUEST, FRAME).await? else {
         return Ok(());
@@ -125,7 +129,7 @@ async fn greet_and_answer<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
             "{machine} runs polis {polis}, and they have no version of the link in common: update the older one"
         )));
     }
-    answer_all(stream, buffer, Asker::Machine(machine), node).await
+    answer_all(stream, buffer, who, node).await
 }
 
 /// The newest version that is spoken; a test may pretend to a higher one.
@@ -134,14 +138,15 @@ pub(crate) fn own_newest() -> u16 {
     NEWEST + u16::from(is_next)
 }
 
+/// Answers until the other side ends. Who asks is looked at every time: a key may leave the lab while it is connected.
 async fn answer_all<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
     mut stream: S,
     mut buffer: Vec<u8>,
-    asker: Asker,
+    who: impl Fn() -> Result<Asker, Broken>,
     node: &A,
 ) -> Result<(), Broken> {
     while let Some(question) = read(&mut stream, &mut buffer, MAX_REQUEST, QUIET).await? {
-        let reply = node.answer(question, asker.clone()).await;
+        let reply = node.answer(question, who()?).await;
         write(&mut stream, &reply).await?;
     }
     Ok(())
@@ -154,22 +159,28 @@ async fn read<T: for<'de> serde::Deserialize<'de>>(
     most: usize,
     patience: Duration,
 ) -> Result<Option<T>, Broken> {
-    let mut patience = patience;
+    let mut end = Instant::now() + patience;
+    let mut is_begun = !buffer.is_empty();
+    if is_begun {
+        end = Instant::now() + FRAME.min(patience);
+    }
     loop {
         if let Some((message, length)) = read_frame(buffer, most).map_err(Broken::Wrong)? {
             buffer.drain(..length);
             return Ok(Some(message));
         }
         let mut chunk = [0; 4096];
-        let length = match timeout(patience, stream.read(&mut chunk)).await {
+        let length = match timeout_at(end, stream.read(&mut chunk)).await {
             Err(_) | Ok(Ok(0)) if buffer.is_empty() => return Ok(None),
             Err(_) => return Err(Broken::Wrong("a message took too long to arrive".to_owned())),
             Ok(Err(error)) => return Err(Broken::Ended(error.to_string())),
             Ok(Ok(0)) => return Err(Broken::Ended("it ended in the middle of a message".to_owned())),
             Ok(Ok(length)) => length,
         };
-        if buffer.is_empty() {
-            patience = FRAME;
+        // From its first byte on the whole message has to arrive soon, however many bytes come at a time.
+        if !is_begun {
+            is_begun = true;
+            end = Instant::now() + FRAME;
         }
         buffer.extend_from_slice(chunk.get(..length).unwrap_or_default());
     }
@@ -195,10 +206,12 @@ pub(crate) fn bind_control(path: &Path) -> std::io::Result<UnixListener> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    // The lock of the state folder says that nobody else serves it any more.
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    // The lock of the state folder says that nobody else serves it any more. What is no socket is somebody's file.
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => std::fs::remove_file(path)?,
+        Ok(_) => return Err(std::io::Error::new(ErrorKind::AlreadyExists, "it is there and no socket")),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
@@ -218,7 +231,7 @@ pub(crate) async fn serve_control<A: Answers>(listener: UnixListener, node: Arc<
         tokio::spawn(async move {
             let _permit = permit;
             // Who can open the socket is known; what goes wrong is for them to see.
-            let _ = answer_all(stream, Vec::new(), Asker::Here, &*node).await;
+            let _ = answer_all(stream, Vec::new(), || Ok(Asker::Here), &*node).await;
         });
     }
 }

@@ -171,7 +171,7 @@ impl Speaker {
                 }
                 Err(why) => {
                     session = None;
-                    self.not_heard(&why, &way);
+                    self.not_heard(&way, &why);
                     Reply::Unknown { why }
                 }
             };
@@ -246,11 +246,12 @@ impl Speaker {
         self.tell(news);
     }
 
-    fn not_heard(&self, why: &str, way: &Way) {
+    fn not_heard(&self, way: &Way, why: &str) {
+        let (why, now) = (why.to_owned(), self.clock.now());
         let mut hearing = lock(&self.hearing);
         let news = match way {
-            Way::Link(..) => hearing.silent(why.to_owned(), self.clock.now(), self.clock.steady()),
-            Way::None(why) => hearing.not_asked(why.clone()),
+            Way::Link(..) => hearing.silent(why, now, self.clock.steady()),
+            Way::None(_) => hearing.unasked(why, now),
         };
         drop(hearing);
         self.tell(news);
