@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lab::names::MachineName;
 use runtime::compare::{self, Difference, Planned};
-use runtime::link::{Question, Reply, ask_socket, status_text};
+use runtime::link::{AskFault, Question, Reply, ask_all, ask_socket, status_text};
 use runtime::{Given, clock};
 
 use crate::args::{Args, AskArgs, EventsArgs, OverlayCommand, StatusArgs};
@@ -83,14 +83,20 @@ pub(crate) fn events(events: &EventsArgs) -> Result<ExitCode, Fault> {
 }
 
 pub(crate) fn plan(args: &Args, own: &AskArgs) -> Result<ExitCode, Fault> {
-    let checked = laboratory::check(args)?;
+    let is_demo = matches!(ask(own, &Question::Runs), Ok(Reply::Runs { is_demo: true, .. }));
+    let demo = is_demo.then(lab::Demo::default);
+    let options = lab::Options { demo, ..laboratory::options(args) };
+    let checked = lab::check(lab::Folder::open(&laboratory::path(args)?)?, &options);
     let Some(lab) = checked.usable_for(lab::NAMES_FOLLOW_FROM) else { return Err(Fault::LabHasErrors) };
     let agents = lab.machines.iter().filter(|(_, machine)| *machine.agent).map(|(name, _)| name);
-    let machines: Vec<(String, Difference)> = agents
-        .map(|machine| {
-            let planned =
-                planned(&Given { lab, follows: &checked.follows, machine, overlay: &[], listen: None });
-            (machine.to_string(), compare::compare(&planned, &runs(own, machine)))
+    let agents: Vec<&MachineName> = agents.collect();
+    let machines: Vec<(String, Difference)> = runs(own, &agents)?
+        .into_iter()
+        .zip(agents)
+        .map(|(said, machine)| {
+            let follows = &checked.follows;
+            let planned = planned(&Given { lab, follows, machine, overlay: &[], listen: None });
+            (machine.to_string(), compare::compare(&planned, &said))
         })
         .collect();
     if own.json {
@@ -105,10 +111,17 @@ fn planned(given: &Given<'_>) -> Planned {
     services().iter().filter_map(|row| Some((row.name.word().to_owned(), (row.lines)(given)?))).collect()
 }
 
-/// What runs on a machine, as far as this one knows.
-fn runs(own: &AskArgs, machine: &MachineName) -> Reply {
-    let question = Question::Ask { machine: machine.to_string(), question: Box::new(Question::Runs) };
-    ask(own, &question).unwrap_or_else(|fault| Reply::Unknown { why: fault.to_string() })
+/// What runs on each machine, as far as this one knows.
+fn runs(own: &AskArgs, machines: &[&MachineName]) -> Result<Vec<Reply>, Fault> {
+    let ask = |machine: &&MachineName| Question::Ask {
+        machine: machine.to_string(),
+        question: Box::new(Question::Runs),
+    };
+    let questions = machines.iter().map(ask).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Start)?;
+    let replies = runtime.block_on(ask_all(&own.place.socket(), questions));
+    let unknown = |fault: AskFault| Reply::Unknown { why: fault.to_string() };
+    Ok(replies.into_iter().map(|reply| reply.unwrap_or_else(unknown)).collect())
 }
 
 /// Who changes something: the person behind `sudo`, if there is one.

@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn said(services: Vec<ServiceRuns>) -> Reply {
-        Reply::Runs { lab: "x".to_owned(), services }
+        Reply::Runs { lab: "x".to_owned(), services, is_demo: false }
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub enum Phase {
     Restarting,
     /// It failed too often, and is tried once a minute.
     Degraded,
+    /// It would do something, and another machine goes first.
+    StandsBy,
     /// A phase that this version does not know.
     #[serde(other)]
     Unknown,
@@ -69,6 +71,7 @@ impl Phase {
             Self::Blocked => "blocked",
             Self::Restarting => "restarting",
             Self::Degraded => "degraded",
+            Self::StandsBy => "stands by",
             Self::Unknown => "unknown",
         }
     }

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
-pub use client::{AskFault, ask_socket};
+pub use client::{AskFault, ask_all, ask_socket};
 pub(crate) use client::{Peers, Way};
 
 use super::wire::{MAX_REQUEST, NEWEST, OLDEST, Question, Reply, common, frame, read_frame};

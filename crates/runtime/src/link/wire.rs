@@ -113,6 +113,9 @@ pub enum Reply {
         lab: String,
         /// What runs.
         services: Vec<ServiceRuns>,
+        /// Whether this is a demonstration, with addresses of its own.
+        #[serde(default)]
+        is_demo: bool,
     },
     /// To `events`.
     Events {

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use lab::model::ServiceName;
+use lab::names::MachineName;
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinHandle};
@@ -67,9 +69,16 @@ impl Supervisor {
     }
 
     /// Makes what follows run: what is planned anew is started, what has changed is swapped, what is no longer
-    /// planned ends, what is the same is left alone. This does not wait; call it inside a tokio runtime.
-    pub fn adopt(&mut self, given: &Given<'_>, context: &Context) -> Settling {
-        Settling(self.slots.iter_mut().filter_map(|slot| slot.0.want(given, context)).collect())
+    /// planned ends, what is the same is left alone. `ahead` says of a service which other machine goes first, if one does.
+    /// This does not wait; call it inside a tokio runtime.
+    pub fn adopt(
+        &mut self,
+        given: &Given<'_>,
+        context: &Context,
+        ahead: impl Fn(ServiceName) -> Option<MachineName>,
+    ) -> Settling {
+        let slots = self.slots.iter_mut();
+        Settling(slots.filter_map(|slot| slot.0.want(given, context, ahead(slot.0.name()))).collect())
     }
 
     /// What runs.
@@ -84,7 +93,13 @@ impl Supervisor {
 }
 
 trait AnySlot: Send + Sync {
-    fn want(&mut self, given: &Given<'_>, context: &Context) -> Option<oneshot::Receiver<()>>;
+    fn name(&self) -> ServiceName;
+    fn want(
+        &mut self,
+        given: &Given<'_>,
+        context: &Context,
+        ahead: Option<MachineName>,
+    ) -> Option<oneshot::Receiver<()>>;
     fn runs(&self) -> ServiceRuns;
     fn view(&self) -> Option<Value>;
 }
@@ -107,18 +122,29 @@ struct Shared<S: Service> {
     phase: Phase,
     trouble: Option<Fault>,
     running: Option<(Arc<S>, S::Plan)>,
+    /// What would run if that machine did not go first.
+    stands_by: Option<(S::Plan, MachineName)>,
     /// Told once the plan of this number, or a later one, runs or can not.
     settled: Vec<(u64, oneshot::Sender<()>)>,
 }
 
 impl<S: Service> Default for Shared<S> {
     fn default() -> Self {
-        Self { phase: Phase::Off, trouble: None, running: None, settled: Vec::new() }
+        Self { phase: Phase::Off, trouble: None, running: None, stands_by: None, settled: Vec::new() }
     }
 }
 
 impl<S: Service> AnySlot for Own<S> {
-    fn want(&mut self, given: &Given<'_>, context: &Context) -> Option<oneshot::Receiver<()>> {
+    fn name(&self) -> ServiceName {
+        S::NAME
+    }
+
+    fn want(
+        &mut self,
+        given: &Given<'_>,
+        context: &Context,
+        ahead: Option<MachineName>,
+    ) -> Option<oneshot::Receiver<()>> {
         let about = format!("{} plan", S::NAME.word());
         let plan = match calm(|| S::plan(given)) {
             Ok(plan) => plan,
@@ -128,6 +154,11 @@ impl<S: Service> AnySlot for Own<S> {
             }
         };
         context.conditions.clear(&about);
+        let (plan, stands_by) = match (plan, ahead) {
+            (Some(plan), Some(ahead)) => (None, Some((plan, ahead))),
+            (plan, _) => (plan, None),
+        };
+        lock(&self.shared).stands_by = stands_by;
         let number = {
             let wanted = self.wanted.borrow();
             if wanted.plan == plan {
@@ -156,11 +187,15 @@ impl<S: Service> AnySlot for Own<S> {
         let running = shared.running.as_ref().and_then(|(service, plan)| {
             calm(|| Running { does: service.does(), lines: S::lines(plan) }).ok()
         });
+        let stands_by = shared.stands_by.as_ref().filter(|_| shared.phase == Phase::Off);
+        let waiting = stands_by.and_then(|(plan, ahead)| {
+            calm(|| Running { does: format!("{ahead} goes first"), lines: S::lines(plan) }).ok()
+        });
         ServiceRuns {
             name: S::NAME.word().to_owned(),
-            phase: shared.phase,
+            phase: if waiting.is_some() { Phase::StandsBy } else { shared.phase },
             trouble: shared.trouble.as_ref().map(|fault| (fault.what.clone(), fault.help.clone())),
-            running,
+            running: running.or(waiting),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -155,6 +156,10 @@ impl Speaker {
         loop {
             let waiting = tokio::select! {
                 () = tokio::time::sleep(wait) => None,
+                () = ended(&mut session) => {
+                    session = None;
+                    None
+                }
                 question = asked.recv() => match question {
                     Some(question) => Some(question),
                     None => return,
@@ -265,6 +270,14 @@ impl Speaker {
     }
 }
 
+/// Returns when a connection is ended by the other side, which says nothing by itself otherwise.
+async fn ended(session: &mut Option<Session>) {
+    match session {
+        Some(session) => drop(session.stream.read(&mut [0]).await),
+        None => std::future::pending().await,
+    }
+}
+
 async fn exchange(session: &mut Session, question: &Question) -> Result<Reply, String> {
     write(&mut session.stream, question).await.map_err(Broken::why)?;
     let reply =
@@ -321,4 +334,20 @@ pub async fn ask_socket(path: &Path, question: &Question) -> Result<Reply, AskFa
     write(&mut stream, question).await.map_err(broken)?;
     let reply = read(&mut stream, &mut Vec::new(), MAX_REPLY, ANSWER * 2).await.map_err(broken)?;
     reply.ok_or_else(|| silent("it ended the connection".to_owned()))
+}
+
+/// Asks the Polis of this machine several things at once; the replies are in the order of the questions.
+pub async fn ask_all(path: &Path, questions: Vec<Question>) -> Vec<Result<Reply, AskFault>> {
+    let ask = |question| {
+        let path = path.to_owned();
+        tokio::spawn(async move { ask_socket(&path, &question).await })
+    };
+    let asked: Vec<_> = questions.into_iter().map(ask).collect();
+    let mut replies = Vec::with_capacity(asked.len());
+    for reply in asked {
+        let failed =
+            |why: tokio::task::JoinError| AskFault::Silent { path: path.to_owned(), why: why.to_string() };
+        replies.push(reply.await.unwrap_or_else(|why| Err(failed(why))));
+    }
+    replies
 }

@@ -105,7 +105,11 @@ impl Node {
         match question {
             Question::Ping => Reply::Pong,
             Question::Status => Reply::Status(Box::new(self.status())),
-            Question::Runs => Reply::Runs { lab: self.fingerprint(), services: self.supervisor().runs() },
+            Question::Runs => Reply::Runs {
+                lab: self.fingerprint(),
+                services: self.supervisor().runs(),
+                is_demo: self.worker.demo.is_some(),
+            },
             Question::Events { after, most } => {
                 self.context.record.flush().await;
                 let record = self.context.record.clone();

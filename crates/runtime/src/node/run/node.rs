@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use lab::model::Lab;
+use lab::model::{Lab, ServiceName};
 use lab::names::MachineName;
+use lab::read::At;
 use lab::{Checked, Follows};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::broadcast::error::RecvError;
@@ -20,6 +21,7 @@ use crate::event::Event;
 use crate::helper::Helper;
 use crate::link::run::{Peers, Way as WayTo, bind_control, serve_control, serve_link};
 use crate::link::tls::{Tls, Trust, shown};
+use crate::link::{Answering, Peer};
 use crate::node::{Worker, folder};
 use crate::overlay::{self, Entry};
 use crate::record::Record;
@@ -27,6 +29,9 @@ use crate::service::{Context, Given, LabFolder};
 use crate::state::State;
 use crate::store::Store;
 use crate::supervisor::Supervisor;
+
+/// How long after a start a machine that has not been heard yet may still be about to answer.
+const FIRST_HEARING: Duration = Duration::from_secs(2);
 
 /// A machine that runs.
 pub(crate) struct Node {
@@ -45,6 +50,8 @@ pub(crate) struct Node {
     followed: RwLock<Option<Arc<Followed>>>,
     /// The overlay as it was last read: it holds on while it can not be read.
     overlay: Mutex<Vec<Entry>>,
+    /// For each service, the machine that was last known to go first with it.
+    last_ahead: Mutex<Vec<Option<MachineName>>>,
     /// Held while a plan is made and given to the services, so that an older one never follows a newer one.
     applying: AsyncMutex<()>,
     /// Its own ports that are open. Held while they are opened, so that none is asked for twice.
@@ -88,6 +95,7 @@ impl Node {
             addresses: AsyncMutex::default(),
             followed: RwLock::default(),
             overlay: Mutex::default(),
+            last_ahead: Mutex::default(),
             applying: AsyncMutex::default(),
             served: AsyncMutex::default(),
             printer: Mutex::new(Some(printer)),
@@ -148,7 +156,10 @@ impl Node {
             listen: self.worker.listen,
         };
         self.meet(&given);
-        let settling = self.supervisor().adopt(&given, &self.context);
+        let seen = self.peers.seen();
+        let settling = self
+            .supervisor()
+            .adopt(&given, &self.context, |service| self.ahead(&followed.lab, &seen, service));
         settling.settled().await;
         self.open_own_ports(&given).await;
         if self.worker.demo.is_none() && self.worker.listen.is_none() {
@@ -157,6 +168,38 @@ impl Node {
             self.addresses.lock().await.set(held, &self.context.helper, &self.context.conditions).await;
         }
         drop(applying);
+    }
+
+    /// The machine that goes before this one with a service. In a demonstration all addresses are here at once, so the first
+    /// machine of an order that lives has the one of the service.
+    fn ahead(&self, lab: &Lab, seen: &[Peer], service: ServiceName) -> Option<MachineName> {
+        self.worker.demo.as_ref()?;
+        let placed = lab.placed().into_iter().find(|placed| placed.service == service)?;
+        placed.address?;
+        let is_new = self.context.clock.steady() < FIRST_HEARING;
+        let lives = |machine: &MachineName| {
+            let peer = seen.iter().find(|peer| peer.machine == machine.as_str());
+            peer.is_some_and(|peer| {
+                peer.answering == Answering::Up || (is_new && peer.answering == Answering::Unknown)
+            })
+        };
+        let before = placed.on.iter().map(At::value).take_while(|machine| **machine != self.machine);
+        before.into_iter().find(|machine| lives(machine)).cloned()
+    }
+
+    /// Goes on where the machine ahead has died, and makes way where it is back.
+    pub(crate) async fn retry_ahead(self: &Arc<Self>) {
+        let Some(followed) = self.followed().filter(|_| self.worker.demo.is_some()) else { return };
+        let seen = self.peers.seen();
+        let ahead =
+            ServiceName::ALL.iter().map(|service| self.ahead(&followed.lab, &seen, *service)).collect();
+        let is_news = {
+            let mut last = self.last_ahead.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *last, ahead) != *last
+        };
+        if is_news {
+            self.apply().await;
+        }
     }
 
     pub(super) fn supervisor(&self) -> std::sync::MutexGuard<'_, Supervisor> {

@@ -31,6 +31,7 @@ pub(super) async fn mend(node: Arc<Node>) {
         tokio::time::sleep(BEAT).await;
         node.retry_store().await;
         node.retry_own_ports().await;
+        node.retry_ahead().await;
     }
 }
 
