@@ -91,7 +91,7 @@ impl Running {
         let count = plan.name_count();
         match &self.dns {
             Some(running) if self.listen.is_some() || running.listen == plan.listen => {
-                running.swap.to(plan).await
+                running.swap.to(plan).await;
             }
             _ => {
                 let listen = plan.listen.clone();
