@@ -96,9 +96,10 @@ impl Shared {
     }
 
     async fn load(&self, plan: Arc<Plan>) {
-        let (old, folder, of) = (self.serving(), self.folder.clone(), Arc::clone(&plan));
-        let filter = tokio::task::spawn_blocking(move || load(&of, folder.as_deref(), &old.filter));
-        let Ok(filter) = filter.await else { return };
+        let old = self.serving();
+        let (of, folder, before) = (Arc::clone(&plan), self.folder.clone(), Arc::clone(&old.filter));
+        let filter = tokio::task::spawn_blocking(move || load(&of, folder.as_deref(), &before)).await;
+        let filter = filter.unwrap_or(old.filter);
         if old.plan.upstreams != plan.upstreams {
             self.asker.forget();
         }
