@@ -6,6 +6,8 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
+use runtime::Given;
+
 use dns::{Blocks, Compiler, Plan, Reply, Transport, pass_on, plan, reply};
 
 const LAB: &str = r#"
@@ -30,7 +32,7 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| {
     let checked = lab::check(lab::Folder::from_texts([("lab.toml", LAB)]), &lab::Options::at("2026-11-01"));
     let lab = checked.usable().expect("the lab is right");
     let naxos = lab.machines.keys().next().expect("it has a machine");
-    plan(lab, &checked.follows, naxos).expect("naxos runs dns")
+    plan(&Given { lab, follows: &checked.follows, machine: naxos, overlay: &[], listen: None }).expect("naxos runs dns")
 });
 
 static BLOCKS: LazyLock<Blocks> = LazyLock::new(|| {

@@ -233,6 +233,7 @@ fn reverse(plan: &Plan, query: &Query, message: &[u8], name: &ReverseName) -> Op
 mod tests {
     use super::*;
     use crate::plan::plan;
+    use runtime::Given;
 
     const LAB: &str = r#"
 [lab]
@@ -261,7 +262,8 @@ rewrites = { "*.wild.example" = "10.0.0.9", "*.x.lab.example.net" = "10.0.0.9", 
             lab::check(lab::Folder::from_texts([("lab.toml", LAB)]), &lab::Options::at("2026-11-01"));
         assert!(checked.faults.is_empty(), "{:?}", checked.faults);
         let lab = checked.usable().unwrap();
-        plan(lab, &checked.follows, lab.machines.keys().next().unwrap()).unwrap()
+        let machine = lab.machines.keys().next().unwrap();
+        plan(&Given { lab, follows: &checked.follows, machine, overlay: &[], listen: None }).unwrap()
     }
 
     fn question(name: &str, kind: u16) -> Vec<u8> {

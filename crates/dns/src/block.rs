@@ -14,6 +14,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 
+use serde::Serialize;
+
 use crate::wire::{MAX_LABEL, MAX_NAME};
 
 /// The largest list, in bytes; the largest that people use have 40 MiB.
@@ -33,7 +35,8 @@ const ALLOWED_BELOW: u64 = 8;
 const FLAGS: u64 = 15;
 
 /// Why a line is not followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// It has modifiers behind a `$`.
     Modifier,
@@ -69,7 +72,7 @@ impl std::fmt::Display for Kind {
 }
 
 /// What came of the lines of a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Names that are blocked or excepted, each time that a line says one.
     pub rules: usize,

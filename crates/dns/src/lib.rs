@@ -7,7 +7,7 @@
 //!
 //! The rooms: [`plan`] is what follows from the lab file for one machine, `answer` decides what to say to one
 //! message, `block` what is blocked, `cache` keeps what upstreams said, `wire` reads and writes messages, `run`
-//! has the sockets that clients ask at, `upstream` those that others are asked from, `load` reads lists, and
+//! has the sockets that clients ask at, `run/upstream` those that others are asked from, `load` reads lists, and
 //! [`View`] is what a running server shows.
 
 mod answer;
@@ -17,15 +17,13 @@ mod fault;
 mod load;
 mod plan;
 mod run;
-mod upstream;
 mod view;
 mod wire;
 
 pub use answer::{Outcome, Reply, Transport, pass_on, reply};
 pub use block::{Blocks, Compiler, Counts, Kind, MAX_LIST, Reader, Refused, Verdict};
-pub use fault::Fault;
 pub use plan::{List, Plan, plan};
-pub use run::{Server, Swap};
+pub use run::Server;
 pub use view::{CacheView, ListState, ListView, Queries, View};
 
 /// The service's name: its crate, its table in the lab file, its page.

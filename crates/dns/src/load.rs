@@ -22,7 +22,7 @@ pub(crate) struct Filter {
     pub(crate) lists: Vec<ListView>,
     pub(crate) rules: Counts,
     /// What it was made of, to see whether it has to be made again.
-    from: (Vec<List>, Vec<String>),
+    from: (Vec<List>, Vec<String>, Vec<String>),
     stamps: Vec<Stamp>,
 }
 
@@ -30,15 +30,19 @@ pub(crate) struct Filter {
 type Stamp = Option<(SystemTime, u64)>;
 
 /// What the plan blocks: the old filter, if nothing that it was made of has changed.
-pub(crate) fn load(plan: &Plan, folder: Option<&Path>, old: &Arc<Filter>) -> Arc<Filter> {
+pub(crate) fn load(plan: &Plan, folder: &Path, old: &Arc<Filter>) -> Arc<Filter> {
     // Before the lists are read: one that changes meanwhile is then read again.
     let stamps: Vec<Stamp> = plan.lists.iter().map(|list| stamp(list, folder)).collect();
-    if old.stamps == stamps && old.from.0 == plan.lists && old.from.1 == plan.rules {
+    if old.stamps == stamps
+        && old.from.0 == plan.lists
+        && old.from.1 == plan.rules
+        && old.from.2 == plan.overlay
+    {
         return Arc::clone(old);
     }
     let mut compiler = Compiler::default();
     let mut rules = compiler.list();
-    let text = plan.rules.iter().try_for_each(|rule| {
+    let text = plan.rules.iter().chain(&plan.overlay).try_for_each(|rule| {
         rules.feed(rule.as_bytes())?;
         rules.feed(b"\n")
     });
@@ -49,19 +53,18 @@ pub(crate) fn load(plan: &Plan, folder: Option<&Path>, old: &Arc<Filter>) -> Arc
         state: state(list, folder, &mut compiler),
     });
     let lists = lists.collect();
-    let from = (plan.lists.clone(), plan.rules.clone());
+    let from = (plan.lists.clone(), plan.rules.clone(), plan.overlay.clone());
     Arc::new(Filter { blocks: compiler.finish(), lists, rules, from, stamps })
 }
 
-fn stamp(list: &List, folder: Option<&Path>) -> Stamp {
+fn stamp(list: &List, folder: &Path) -> Stamp {
     let ListSource::File(path) = &list.source else { return None };
-    let metadata = std::fs::metadata(folder?.join(path)).ok()?;
+    let metadata = std::fs::metadata(folder.join(path)).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-fn state(list: &List, folder: Option<&Path>, compiler: &mut Compiler) -> ListState {
+fn state(list: &List, folder: &Path, compiler: &mut Compiler) -> ListState {
     let ListSource::File(path) = &list.source else { return ListState::NotFetched };
-    let Some(folder) = folder else { return ListState::Out("the lab has no folder".to_owned()) };
     match read(&folder.join(path), compiler.list()) {
         Ok(counts) => ListState::Followed(counts),
         Err(why) => ListState::Out(why),

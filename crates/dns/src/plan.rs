@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use lab::model::{Lab, ServiceName};
-use lab::names::{MachineName, ZoneName};
+use lab::Answer;
+use lab::model::ServiceName;
+use lab::names::ZoneName;
 use lab::value::{ListSource, UpstreamKind};
-use lab::{Answer, Follows};
+use runtime::Given;
 
 use crate::wire::{self, Name, ReverseName};
 
@@ -35,6 +36,10 @@ pub struct Plan {
     pub lists: Vec<List>,
     /// The lab's own rules, as they are written.
     pub rules: Vec<String>,
+    /// Rules that were added by a click or a command.
+    pub overlay: Vec<String>,
+    /// Another machine of the order goes before this one.
+    pub(crate) stands_by: bool,
     /// The lab's domain.
     pub(crate) domain: Name,
     pub(crate) names: HashMap<Name, Records>,
@@ -68,9 +73,10 @@ impl Default for Record {
 }
 
 /// The plan of a machine; none if the lab does not say that it runs a name server.
-pub fn plan(lab: &Lab, follows: &Follows, machine: &MachineName) -> Option<Plan> {
+pub fn plan(given: &Given<'_>) -> Option<Plan> {
+    let (lab, follows) = (given.lab, given.follows);
     let dns = lab.dns.as_ref()?;
-    dns.on.iter().find(|on| on.value() == machine)?;
+    let place = dns.on.iter().position(|on| on.value() == given.machine)?;
     let zones: HashMap<&ZoneName, usize> =
         lab.zones.keys().enumerate().map(|(at, name)| (name, at)).collect();
     let networks = lab.zones.iter().flat_map(|(name, zone)| {
@@ -80,11 +86,14 @@ pub fn plan(lab: &Lab, follows: &Follows, machine: &MachineName) -> Option<Plan>
     let lists = dns.lists.iter();
     let lists =
         lists.map(|(name, source)| List { name: name.as_str().to_owned(), source: source.value().clone() });
+    let overlay = given.overlay.iter().filter(|entry| entry.key == "dns.rules");
     let mut plan = Plan {
-        listen: listen(lab, machine),
+        listen: given.listen.map_or_else(|| listen(given), |at| vec![at]),
+        stands_by: place > 0,
         upstreams: dns.upstreams.iter().filter_map(|upstream| plain(&upstream.kind)).collect(),
         lists: lists.collect(),
         rules: dns.rules.iter().map(|rule| rule.as_str().to_owned()).collect(),
+        overlay: overlay.map(|entry| entry.value.clone()).collect(),
         domain: Name::parse(lab.lab.domain.as_str())?,
         networks: networks.collect(),
         zones: lab.zones.keys().map(|name| name.as_str().to_owned()).collect(),
@@ -110,18 +119,20 @@ pub fn plan(lab: &Lab, follows: &Follows, machine: &MachineName) -> Option<Plan>
 }
 
 /// The service's own address, or else the machine's.
-fn listen(lab: &Lab, machine: &MachineName) -> Vec<SocketAddr> {
+fn listen(given: &Given<'_>) -> Vec<SocketAddr> {
+    let lab = given.lab;
+    let port = given.follows.ports.shifted(PORT);
     let placed = lab.placed();
     let own =
         placed.iter().find(|placed| placed.service == ServiceName::Dns).and_then(|placed| placed.address);
     if let Some(address) = own {
-        return vec![SocketAddr::new(address.0, PORT)];
+        return vec![SocketAddr::new(address.0, port)];
     }
-    let addresses = lab.machines.get(machine).and_then(|machine| machine.address.as_ref());
+    let addresses = lab.machines.get(given.machine).and_then(|machine| machine.address.as_ref());
     addresses
         .into_iter()
         .flat_map(|addresses| addresses.iter())
-        .map(|address| SocketAddr::new(address.0, PORT))
+        .map(|address| SocketAddr::new(address.0, port))
         .collect()
 }
 
@@ -210,6 +221,7 @@ impl Plan {
         }));
         lines.extend(self.lists.iter().map(|list| format!("list {} {}", list.name, source(&list.source))));
         lines.extend(self.rules.iter().map(|rule| format!("rule {rule}")));
+        lines.extend(self.overlay.iter().map(|rule| format!("overlay rule {rule}")));
         let zone = |number: usize| self.zones.get(number).map_or("?", String::as_str);
         for (network, number) in &self.networks {
             lines.push(format!("zone {} {network}", zone(*number)));
@@ -313,7 +325,8 @@ rewrites = { "*.a.lab.example.net" = "10.0.0.9", "old.example" = "naxos.lab.exam
         let checked = lab::check(folder, &lab::Options::at("2026-11-01"));
         assert_eq!(checked.faults.errors(), 0, "{:?}", checked.faults);
         let lab = checked.usable().unwrap();
-        plan(lab, &checked.follows, lab.machines.keys().next().unwrap()).unwrap()
+        let machine = lab.machines.keys().next().unwrap();
+        plan(&Given { lab, follows: &checked.follows, machine, overlay: &[], listen: None }).unwrap()
     }
 
     #[test]

@@ -3,24 +3,29 @@
 //! Local names are answered where the datagram is received; only what is forwarded waits in a task of its
 //! own, and there is a limit to how many may.
 
+mod upstream;
+
+use std::collections::BTreeMap;
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use lab::model::ServiceName;
+use runtime::{Context, Fault, Given, Helper, LabFolder, Permit, Service, Transport as Carrier, Unhelped};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Mutex, Semaphore};
-use tokio::task::JoinSet;
+use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::answer::{Outcome, Reply, Transport, forwarded, reply};
-use crate::fault::Fault;
+use crate::fault;
 use crate::load::{Filter, load};
-use crate::plan::Plan;
-use crate::upstream::{Asker, read_message, write_message};
+use crate::plan::{Plan, plan};
 use crate::view::{Queries, View};
 use crate::wire::Query;
+use upstream::{Asker, read_message, write_message};
 
 /// The most queries that wait for upstreams at once.
 const MAX_WAITING: usize = 1024;
@@ -28,7 +33,7 @@ const MAX_WAITING: usize = 1024;
 const MAX_CONNECTIONS: usize = 256;
 const CONNECTION_QUIET: Duration = Duration::from_secs(10);
 /// How often it is looked whether the files of lists have changed.
-const LISTS_EVERY: Duration = Duration::from_secs(2);
+const LISTS_EVERY: Duration = Duration::from_secs(5);
 /// How often a pair of a UDP and a TCP port with the same number is looked for.
 const PORT_TRIES: usize = 16;
 
@@ -36,7 +41,9 @@ const PORT_TRIES: usize = 16;
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
-    sockets: Vec<(Arc<UdpSocket>, TcpListener)>,
+    places: Mutex<BTreeMap<SocketAddr, Place>>,
+    /// Says that a task has ended, which none does by itself.
+    ended: (mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>),
 }
 
 #[derive(Debug)]
@@ -45,12 +52,29 @@ struct Shared {
     /// Held while lists are loaded, so that nothing is loaded into what has been replaced meanwhile.
     loading: Mutex<()>,
     /// The lab folder, which the files of lists are in.
-    folder: Option<PathBuf>,
-    listen: Vec<SocketAddr>,
+    folder: LabFolder,
     asker: Arc<Asker>,
     counts: Counts,
     waiting: Arc<Semaphore>,
     connections: Arc<Semaphore>,
+}
+
+/// An address that is listened at, until this is dropped.
+#[derive(Debug)]
+struct Place {
+    /// With the port that was found free, if any was asked for.
+    bound: SocketAddr,
+    _tasks: [Ends; 2],
+}
+
+/// Ends a task with what holds it.
+#[derive(Debug)]
+struct Ends(JoinHandle<()>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What is answered from.
@@ -97,8 +121,8 @@ impl Shared {
 
     async fn load(&self, plan: Arc<Plan>) {
         let old = self.serving();
-        let (of, folder, before) = (Arc::clone(&plan), self.folder.clone(), Arc::clone(&old.filter));
-        let filter = tokio::task::spawn_blocking(move || load(&of, folder.as_deref(), &before)).await;
+        let (of, folder, before) = (Arc::clone(&plan), self.folder.path(), Arc::clone(&old.filter));
+        let filter = tokio::task::spawn_blocking(move || load(&of, &folder, &before)).await;
         let filter = filter.unwrap_or(old.filter);
         if old.plan.upstreams != plan.upstreams {
             self.asker.forget();
@@ -107,100 +131,132 @@ impl Shared {
     }
 }
 
-/// Gives a running server another plan, and shows what it does.
-#[derive(Clone, Debug)]
-pub struct Swap(Arc<Shared>);
+impl Service for Server {
+    type Plan = Plan;
+    type View = View;
 
-impl Swap {
-    /// Once its lists are loaded, the server answers from this plan. Where it listens does not change.
-    pub async fn to(&self, plan: Plan) {
-        self.0.serve(Arc::new(plan)).await;
+    const NAME: ServiceName = crate::SERVICE;
+
+    fn plan(given: &Given<'_>) -> Option<Plan> {
+        plan(given)
     }
 
-    /// The server as it runs.
-    pub fn view(&self) -> View {
-        let Serving { plan, filter } = self.0.serving();
+    fn lines(plan: &Plan) -> Vec<String> {
+        plan.lines()
+    }
+
+    fn permits(plan: &Plan) -> Vec<Permit> {
+        let both = |at: &SocketAddr| [Permit::Bind(Carrier::Udp, *at), Permit::Bind(Carrier::Tcp, *at)];
+        plan.listen.iter().flat_map(both).collect()
+    }
+
+    /// Lists are loaded from the lab folder; one that can not be is shown, and harms nothing else. A port 0 is any that
+    /// is free, the same for UDP and TCP.
+    async fn provision(plan: Plan, context: &Context) -> Result<Self, Fault> {
+        let shared = Shared {
+            serving: RwLock::default(),
+            loading: Mutex::default(),
+            folder: context.folder.clone(),
+            asker: Arc::default(),
+            counts: Counts::default(),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        };
+        let (sender, ended) = mpsc::channel(1);
+        let ended = (sender, Mutex::new(ended));
+        let server = Self { shared: Arc::new(shared), places: Mutex::default(), ended };
+        server.swap(plan, context).await?;
+        Ok(server)
+    }
+
+    async fn swap(&self, plan: Plan, context: &Context) -> Result<(), Fault> {
+        if plan.listen.is_empty() {
+            return Err(fault::no_address());
+        }
+        let mut places = self.places.lock().await;
+        let mut bound = Vec::new();
+        for at in plan.listen.iter().filter(|at| !places.contains_key(at)) {
+            let sockets = bind(*at, &context.helper).await.map_err(|unhelped| fault::at(&plan, unhelped))?;
+            bound.push((*at, sockets));
+        }
+        places.retain(|at, _| plan.listen.contains(at));
+        self.shared.serve(Arc::new(plan)).await;
+        for (at, (bound, udp, tcp)) in bound {
+            let udp = self.task(serve_udp(Arc::new(udp), Arc::clone(&self.shared)));
+            let tcp = self.task(serve_tcp(tcp, Arc::clone(&self.shared)));
+            places.insert(at, Place { bound, _tasks: [udp, tcp] });
+        }
+        Ok(())
+    }
+
+    async fn run(self: Arc<Self>) -> Result<(), Fault> {
+        let _lists = self.task(watch_lists(Arc::clone(&self.shared)));
+        self.ended.1.lock().await.recv().await;
+        Err(fault::ended())
+    }
+
+    fn does(&self) -> String {
+        let plan = self.shared.serving().plan;
+        let listens: Vec<String> = self.listens().iter().map(ToString::to_string).collect();
+        let (at, names, domain) = (listens.join(", "), plan.name_count(), plan.domain.text());
+        format!("listens at {at} over UDP and TCP, answers {names} names of {domain}")
+    }
+
+    fn view(&self) -> View {
+        let Serving { plan, filter } = self.shared.serving();
         View {
-            listen: self.0.listen.clone(),
+            listen: self.listens(),
             names: plan.name_count(),
             upstreams: plan.upstreams.clone(),
             lists: filter.lists.clone(),
             rules: filter.rules.clone(),
             blocked_names: filter.blocks.len(),
             blocked_bytes: filter.blocks.bytes(),
-            cache: self.0.asker.view(),
-            queries: self.0.counts.view(),
+            cache: self.shared.asker.view(),
+            metrics: self.shared.counts.view(),
         }
     }
 }
 
 impl Server {
-    /// Binds the sockets: at the addresses of the plan, or at `instead`. A port 0 is any that is free, the
-    /// same for UDP and TCP. Lists are loaded from the lab folder; one that can not be is shown, and harms
-    /// nothing else.
-    ///
-    /// # Errors
-    /// If one of them can not be bound; then none is.
-    pub async fn provision(
-        plan: Plan,
-        folder: Option<&Path>,
-        instead: Option<SocketAddr>,
-    ) -> Result<Self, Fault> {
-        let addresses = instead.map_or_else(|| plan.listen.clone(), |address| vec![address]);
-        if addresses.is_empty() {
-            return Err(Fault::NoAddress);
-        }
-        let mut sockets = Vec::with_capacity(addresses.len());
-        for address in addresses {
-            sockets.push(bind(address).await?);
-        }
-        let shared = Shared {
-            serving: RwLock::default(),
-            loading: Mutex::default(),
-            folder: folder.map(Path::to_owned),
-            listen: sockets.iter().filter_map(|(udp, _)| udp.local_addr().ok()).collect(),
-            asker: Arc::default(),
-            counts: Counts::default(),
-            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
-            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
-        };
-        shared.serve(Arc::new(plan)).await;
-        Ok(Self { shared: Arc::new(shared), sockets })
-    }
-
     /// Where it listens, with the ports that were found free.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.shared.listen.clone()
+    fn listens(&self) -> Vec<SocketAddr> {
+        let places = self.places.try_lock();
+        places.map(|places| places.values().map(|place| place.bound).collect()).unwrap_or_default()
     }
 
-    /// What gives the server another plan while it runs.
-    pub fn swap(&self) -> Swap {
-        Swap(Arc::clone(&self.shared))
-    }
-
-    /// Answers until it is dropped.
-    pub async fn run(self) {
-        let mut tasks = JoinSet::new();
-        for (udp, tcp) in self.sockets {
-            tasks.spawn(serve_udp(udp, Arc::clone(&self.shared)));
-            tasks.spawn(serve_tcp(tcp, Arc::clone(&self.shared)));
-        }
-        tasks.spawn(watch_lists(self.shared));
-        while tasks.join_next().await.is_some() {}
+    /// A task that says so if it ends, and ends with its handle.
+    fn task(&self, work: impl Future<Output = ()> + Send + 'static) -> Ends {
+        let says = Says(self.ended.0.clone());
+        Ends(tokio::spawn(async move {
+            let _says = says;
+            work.await;
+        }))
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<(Arc<UdpSocket>, TcpListener), Fault> {
+/// Says that its task has panicked, which is the only way for it to end by itself.
+struct Says(mpsc::Sender<()>);
+
+impl Drop for Says {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self.0.try_send(());
+        }
+    }
+}
+
+/// A socket each for datagrams and connections, at the same port.
+async fn bind(at: SocketAddr, helper: &Helper) -> Result<(SocketAddr, UdpSocket, TcpListener), Unhelped> {
     let mut tries = 0;
     loop {
         tries += 1;
-        let fault = |transport| move |source| Fault::Bind { address, transport, source };
-        let udp = UdpSocket::bind(address).await.map_err(fault("UDP"))?;
-        let bound = udp.local_addr().map_err(fault("UDP"))?;
-        match TcpListener::bind(bound).await {
-            Ok(tcp) => return Ok((Arc::new(udp), tcp)),
-            Err(_) if address.port() == 0 && tries < PORT_TRIES => {}
-            Err(source) => return Err(fault("TCP")(source)),
+        let udp = helper.udp(at).await?;
+        let bound = udp.local_addr().unwrap_or(at);
+        match helper.tcp(bound).await {
+            Ok(tcp) => return Ok((bound, udp, tcp)),
+            Err(_) if at.port() == 0 && tries < PORT_TRIES => {}
+            Err(unhelped) => return Err(unhelped),
         }
     }
 }

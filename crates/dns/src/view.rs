@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
+use serde::Serialize;
+
 use crate::block::Counts;
 
 /// A name server as it runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct View {
     /// Where it listens.
     pub listen: Vec<SocketAddr>,
@@ -23,12 +25,12 @@ pub struct View {
     pub blocked_bytes: usize,
     /// The answers of upstreams that are kept.
     pub cache: CacheView,
-    /// What came of the questions since it was started.
-    pub queries: Queries,
+    /// What came of the questions since it was started: its measurements.
+    pub metrics: Queries,
 }
 
 /// A list of names to block.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListView {
     /// Its name in the lab file.
     pub name: String,
@@ -52,7 +54,8 @@ impl std::fmt::Display for ListView {
 }
 
 /// Whether a list is followed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "is", content = "with", rename_all = "kebab-case")]
 pub enum ListState {
     /// It is, with what came of its lines.
     Followed(Counts),
@@ -63,7 +66,7 @@ pub enum ListState {
 }
 
 /// The answers of upstreams that are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CacheView {
     /// How many there are.
     pub entries: usize,
@@ -76,18 +79,24 @@ pub struct CacheView {
 }
 
 /// How many questions had which outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Queries {
     /// Answered by what the lab says.
+    #[serde(rename = "queries_local_total")]
     pub local: u64,
     /// Blocked by a list or a rule.
+    #[serde(rename = "queries_blocked_total")]
     pub blocked: u64,
     /// Answered with what an upstream said before.
+    #[serde(rename = "queries_cached_total")]
     pub cached: u64,
     /// Answered with what an upstream said to this question.
+    #[serde(rename = "queries_forwarded_total")]
     pub forwarded: u64,
     /// Refused: from a stranger, or of a kind that is not answered.
+    #[serde(rename = "queries_refused_total")]
     pub refused: u64,
     /// Not answered by any upstream, or too many at once.
+    #[serde(rename = "queries_failed_total")]
     pub failed: u64,
 }

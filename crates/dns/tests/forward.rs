@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dns::{ListState, Plan, Server, Swap};
+use dns::{ListState, Plan, Server};
+use runtime::{Context, Given, Service as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
@@ -132,22 +133,29 @@ fn plan(rest: &str, upstreams: &[&Upstream]) -> Plan {
     let checked = lab::check(folder, &lab::Options::at("2026-11-01"));
     assert_eq!(checked.faults.errors(), 0, "{:?}", checked.faults);
     let lab = checked.usable().unwrap();
-    dns::plan(lab, &checked.follows, lab.machines.keys().next().unwrap()).unwrap()
+    let machine = lab.machines.keys().next().unwrap();
+    let listen = Some("127.0.0.1:0".parse().unwrap());
+    dns::plan(&Given { lab, follows: &checked.follows, machine, overlay: &[], listen }).unwrap()
 }
 
 /// A server that runs, and a client of it.
 struct Running {
-    swap: Swap,
+    service: Arc<Server>,
+    context: Context,
     server: SocketAddr,
 }
 
 impl Running {
     async fn start(plan: Plan, folder: Option<PathBuf>) -> Self {
-        let any = Some("127.0.0.1:0".parse().unwrap());
-        let server = Server::provision(plan, folder.as_deref(), any).await.unwrap();
-        let running = Self { swap: server.swap(), server: server.addresses()[0] };
-        tokio::spawn(server.run());
-        running
+        let context = Context::for_tests(folder.unwrap_or_else(|| "/nowhere/at/all".into()));
+        let service = Arc::new(Server::provision(plan, &context).await.unwrap());
+        let server = service.view().listen[0];
+        tokio::spawn(Arc::clone(&service).run());
+        Self { service, context, server }
+    }
+
+    async fn swap(&self, plan: Plan) {
+        self.service.swap(plan, &self.context).await.unwrap();
     }
 
     /// Asks as a client does: again after a second, because datagrams get lost where many come at once.
@@ -192,9 +200,9 @@ async fn what_was_asked_once_is_not_asked_again() {
     assert_eq!(second[12..29], question("WWW.example.ORG", &[])[12..29], "in the letters of who asks");
     assert_eq!((upstream.count(), second.len()), (1, first.len()));
     running.check("other.example.org", (0, 1)).await;
-    let view = running.swap.view();
+    let view = running.service.view();
     assert_eq!((upstream.count(), view.cache.entries, view.cache.hits), (2, 2, 1));
-    assert_eq!((view.queries.forwarded, view.queries.cached), (2, 1));
+    assert_eq!((view.metrics.forwarded, view.metrics.cached), (2, 1));
 }
 
 #[tokio::test]
@@ -244,7 +252,7 @@ async fn who_has_no_answer_is_passed_over() {
         assert!(bad.count() > 0, "{code}");
         let running = Running::start(plan("", &[&bad]), None).await;
         running.check("www.example.org", (2, 0)).await;
-        assert_eq!(running.swap.view().queries.failed, 1);
+        assert_eq!(running.service.view().metrics.failed, 1);
     }
     let nobody = Upstream::start(Does::Code(3)).await;
     let running = Running::start(plan("", &[&nobody, &good]), None).await;
@@ -281,12 +289,12 @@ async fn another_plan_is_answered_from_and_asks_others() {
     let (first, second) = (Upstream::start(Does::Answer).await, Upstream::start(Does::Code(3)).await);
     let running = Running::start(plan("", &[&first]), None).await;
     running.check("www.example.org", (0, 1)).await;
-    running.swap.to(plan("", &[&second])).await;
+    running.swap(plan("", &[&second])).await;
     running.check("www.example.org", (3, 0)).await;
-    running.swap.to(plan("rules = [\"||example.org^\"]", &[&second])).await;
+    running.swap(plan("rules = [\"||example.org^\"]", &[&second])).await;
     let reply = running.ask("www.example.org").await;
     assert!(reply.ends_with(&[0, 0, 0, 10, 0, 4, 0, 0, 0, 0]));
-    running.swap.to(plan("rewrites = { \"www.example.org\" = \"10.0.0.2\" }", &[&second])).await;
+    running.swap(plan("rewrites = { \"www.example.org\" = \"10.0.0.2\" }", &[&second])).await;
     assert!(running.ask("www.example.org").await.ends_with(&[10, 0, 0, 2]), "the lab's own word comes first");
 }
 
@@ -301,7 +309,7 @@ async fn a_list_is_followed_and_loaded_again_when_it_changes() {
     let running = Running::start(plan(rest, &[&upstream]), Some(folder.clone())).await;
     assert!(running.ask("x.ads.example.org").await.ends_with(&[0; 4]));
     let words = |running: &Running| -> Vec<String> {
-        running.swap.view().lists.iter().map(ToString::to_string).collect()
+        running.service.view().lists.iter().map(ToString::to_string).collect()
     };
     assert_eq!(
         words(&running),
@@ -326,6 +334,8 @@ async fn a_list_is_followed_and_loaded_again_when_it_changes() {
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(running.ask("c.example.org").await.ends_with(&[0; 4]));
     let gone = Running::start(plan(rest, &[&upstream]), Some(folder)).await;
-    assert!(matches!(&gone.swap.view().lists[1].state, ListState::Out(why) if why.contains("No such file")));
+    assert!(
+        matches!(&gone.service.view().lists[1].state, ListState::Out(why) if why.contains("No such file"))
+    );
     gone.check("x.ads.example.org", (0, 1)).await;
 }

@@ -9,6 +9,7 @@ mod machines;
 mod names;
 mod networks;
 mod ports;
+mod proxy;
 mod secrets;
 mod services;
 
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clusters;
 use crate::compose;
+use crate::demo::{self, Demo, Ports};
 use crate::fault::{Code, Fault, Faults};
 use crate::follow::{Follows, Stacks};
 use crate::model::{Lab, ServiceName};
@@ -37,6 +39,8 @@ pub struct Options {
     pub runs: &'static [ServiceName],
     /// Whether its name servers fetch `lists` that are URLs; those that are files, and `rules`, they follow.
     pub fetches_lists: bool,
+    /// All machines are this one, for a demonstration.
+    pub demo: Option<Demo>,
 }
 
 impl Options {
@@ -46,7 +50,7 @@ impl Options {
     pub fn at(day: &str) -> Self {
         let epoch = || Date::parse("1970-01-01");
         let at = Date::parse(day).or_else(epoch).unwrap_or_else(Date::today);
-        Self { at, runs: ServiceName::ALL, fetches_lists: true }
+        Self { at, runs: ServiceName::ALL, fetches_lists: true, demo: None }
     }
 }
 
@@ -116,10 +120,14 @@ impl Checked {
 /// Checks a lab.
 pub fn check(mut folder: Folder, options: &Options) -> Checked {
     let mut faults = Faults::default();
-    let root = read_tree(&folder, &mut faults);
+    let mut root = read_tree(&folder, &mut faults);
+    if let Some(demo) = &options.demo {
+        demo::rewrite(&mut root, demo);
+    }
     let names = Names::of(&root);
-    let mut reader = Reader::default();
+    let mut reader = Reader::of(names);
     let read = Lab::read(&root, &mut reader);
+    let names = std::mem::take(&mut reader.names);
     let stands_in = read.is_none();
     let lab = read.or_else(|| Lab::read(&with_stand_in(&root), &mut Reader::default()));
     let everything = stands_in || !faults.is_empty() || reader.faulty.contains("");
@@ -165,16 +173,19 @@ fn no_place() -> Span {
     Span::new(FileId::FIRST, 0..0)
 }
 
-/// The tree with a lab table that can be read in the place of one that can not, so that the rest is still
-/// checked.
+/// The tree with a domain that can be read in the place of one that can not, so that the rest is still checked.
+/// No domain says nothing, so that the lab is not shown to anybody: its names would be wrong.
 fn with_stand_in(root: &Node) -> Node {
-    let span = root.span;
-    let entry = |kind: Kind| Entry { key: span, node: Node { span, kind } };
-    let text = |text: &str| entry(Kind::Text(text.to_owned()));
-    let lab = Table::of([("name".to_owned(), text("lab")), ("domain".to_owned(), text("lab.invalid"))]);
+    let entry = |span: Span, kind: Kind| Entry { key: span, node: Node { span, kind } };
     let mut table = root.table().cloned().unwrap_or_default();
-    table.entries.insert("lab".to_owned(), entry(Kind::Table(lab)));
-    Node { span, kind: Kind::Table(table) }
+    let own = table.get("lab").filter(|lab| lab.table().is_some()).cloned();
+    let (span, mut lab) = match own {
+        Some(Node { span, kind: Kind::Table(lab) }) => (span, lab),
+        _ => (root.span, Table::default()),
+    };
+    lab.entries.insert("domain".to_owned(), entry(span, Kind::Text("lab.invalid".to_owned())));
+    table.entries.insert("lab".to_owned(), entry(span, Kind::Table(lab)));
+    Node { span: root.span, kind: Kind::Table(table) }
 }
 
 /// Every check that needs the model. Those that conclude from something being absent are left out where it
@@ -187,17 +198,21 @@ fn check_lab(lab: &Lab, folder: &mut Folder, options: &Options, unread: &Unread,
         }
     }
     checked.follows = Follows::from(lab, &checked.stacks, options.at);
+    if options.demo.is_some() {
+        checked.follows.ports = Ports::DEMO;
+    }
     let (stacks, follows) = (&checked.stacks, &checked.follows);
 
-    names::check(lab, follows, faults);
+    names::check(lab, follows, unread, faults);
     networks::check(lab, unread, faults);
-    addresses::check(lab, faults);
+    addresses::check(lab, unread, faults);
     machines::check(lab, unread, faults);
     disks::check(lab, unread, faults);
     services::check(lab, folder, options, unread, faults);
-    ports::check(lab, stacks, faults);
+    ports::check(lab, stacks, unread, faults);
     apps::check(lab, stacks, unread, faults);
-    secrets::check(lab, folder, faults);
+    proxy::check(lab, stacks, unread, faults);
+    secrets::check(lab, folder, unread, faults);
     backup::check(lab, unread, faults);
     if !unread.is_in(&["backup", "machines", "datasets", "apps"]) {
         backup::check_coverage(lab, follows, faults);
@@ -212,11 +227,12 @@ fn check_lab(lab: &Lab, folder: &mut Folder, options: &Options, unread: &Unread,
     checked.assertions = assertions::check(lab, &follows.matrix, unread, faults);
 }
 
-/// "2 places more" for what a fault does not list.
+/// "and 2 more" for what a fault does not list. Where there is that much, not all of it has been looked for.
 fn and_more(shown: usize, all: usize) -> Option<String> {
     match all.saturating_sub(shown) {
         0 => None,
         1 => Some("and 1 more".to_owned()),
+        _ if all >= crate::policy::MAX_OUTAGES => Some("and many more".to_owned()),
         more => Some(format!("and {more} more")),
     }
 }
@@ -228,4 +244,87 @@ fn at_places(code: Code, title: String, mut places: Vec<(Span, String)>) -> Opti
     let (span, label) = places.next()?;
     let fault = Fault::new(code, span, title).label(label);
     Some(places.fold(fault, |fault, (span, label)| fault.also(span, label)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Vec<(String, String)> {
+        let folder = Folder::open(std::path::Path::new("../../examples/aegean")).unwrap();
+        let mut checked = check(folder, &Options::at("2026-11-01"));
+        checked.folder.load("lists/example.txt");
+        checked.folder.files().map(|(_, file)| (file.path().to_owned(), file.text().to_owned())).collect()
+    }
+
+    /// Every key of the lab and its value, and every value of a list: where they stand.
+    fn entries(table: &Table, found: &mut Vec<(Span, Span)>) {
+        for entry in table.entries.values() {
+            found.push((entry.key, entry.node.span));
+            found.extend(
+                entry.node.list().unwrap_or_default().iter().map(|node| (entry.node.span, node.span)),
+            );
+            if let Some(inner) = entry.node.table() {
+                entries(inner, found);
+            }
+        }
+    }
+
+    /// The example with the bytes of one file replaced: the faults beyond those that it has anyway.
+    fn mutated(texts: &[(String, String)], file: &str, at: std::ops::Range<usize>, with: &str) -> Vec<Fault> {
+        let mut texts = texts.to_vec();
+        let text = &mut texts.iter_mut().find(|(path, _)| path == file).unwrap().1;
+        text.replace_range(at, with);
+        let checked = check(Folder::from_texts(texts), &Options::at("2026-11-01"));
+        checked.faults.iter().filter(|fault| fault.code != Code::SecretNotThere).cloned().collect()
+    }
+
+    /// Each value of the example once as one that can not be read, and each key that is needed once left out:
+    /// nothing else is said to be wrong because of it.
+    #[test]
+    fn one_mistake_is_one_fault() {
+        let texts = example();
+        let folder = Folder::from_texts(texts.clone());
+        let mut faults = Faults::default();
+        let mut found = Vec::new();
+        entries(read_tree(&folder, &mut faults).table().unwrap(), &mut found);
+        found.sort();
+        found.dedup();
+        let (mut unreadable, mut missing) = (0, 0);
+        let mut wrong = Vec::new();
+        let is_header = |key: Span, value: Span| value.start <= key.start;
+        for (key, value) in found.into_iter().filter(|(key, value)| !is_header(*key, *value)) {
+            let file = folder.file(key.file).unwrap();
+            let text = file.text();
+            unreadable += 1;
+            let said = mutated(&texts, file.path(), value.range(), "1.5");
+            if said.len() != 1 {
+                wrong.push((folder.place(key), "unreadable", said));
+            }
+            if value.start < key.end {
+                continue;
+            }
+            let (before, rest) = (text.split_at(key.range().start).0, text.split_at(value.range().end).1);
+            let (before, after) = match (rest.strip_prefix(", "), before.strip_suffix(", ")) {
+                (Some(_), _) => (0, 2),
+                (None, Some(_)) => (2, 0),
+                (None, None) => (0, 0),
+            };
+            let cut = key.range().start - before..value.range().end + after;
+            let said = mutated(&texts, file.path(), cut, "");
+            if said.iter().any(|fault| fault.code == Code::MissingKey && fault.title.ends_with("is missing"))
+            {
+                missing += 1;
+                if said.len() != 1 {
+                    wrong.push((folder.place(key), "missing", said));
+                }
+            }
+        }
+        for (place, how, said) in &wrong {
+            let titles: Vec<&str> = said.iter().map(|fault| fault.title.as_str()).collect();
+            eprintln!("{place} {how}: {titles:#?}");
+        }
+        assert!(wrong.is_empty());
+        assert!(unreadable > 300 && missing > 40, "{unreadable} unreadable, {missing} missing");
+    }
 }

@@ -81,8 +81,8 @@ pub enum MountSource {
     Anonymous,
     /// Memory.
     Memory,
-    /// A path with a variable that nothing gives a value.
-    Unknown,
+    /// A place with a variable in it that nothing in the lab folder gives a value: its name.
+    Unknown(String),
 }
 
 /// Whether something may be written to.
@@ -215,14 +215,15 @@ fn mount(node: &Node, variables: &Variables) -> Option<Mount> {
 
 /// `SOURCE:TARGET[:MODE]`, or only a target.
 fn short_mount(text: &str, span: Span, variables: &Variables) -> Option<Mount> {
-    let Some(filled) = fill_in(text, variables) else {
-        let target = text.rsplit(':').find(|part| part.starts_with('/')).unwrap_or("").to_owned();
-        return Some(Mount { source: MountSource::Unknown, target, access: Access::ReadWrite, span });
-    };
-    let mut parts = filled.split(':');
+    let filled = fill(text, variables);
+    let mut parts = filled.text.split(':');
     let (first, second, mode) = (parts.next()?, parts.next(), parts.next().unwrap_or(""));
     let access = if mode.split(',').any(|word| word == "ro") { Access::ReadOnly } else { Access::ReadWrite };
     let (source, target) = match second {
+        _ if filled.lacks_in(first).is_some() => {
+            let variable = filled.lacks_in(first).unwrap_or_default().to_owned();
+            (MountSource::Unknown(variable), second.unwrap_or(first))
+        }
         None => (MountSource::Anonymous, first),
         Some(target) if is_path(first) => (MountSource::Path(first.to_owned()), target),
         Some(target) => (MountSource::Volume(first.to_owned()), target),
@@ -236,14 +237,14 @@ fn is_path(text: &str) -> bool {
 
 fn long_mount(table: &Table, span: Span, variables: &Variables) -> Option<Mount> {
     let text = |key: &str| table.get(key).and_then(Node::text);
-    let target = fill_in(text("target")?, variables)?;
-    let source = text("source").map(|source| fill_in(source, variables));
+    let target = fill(text("target")?, variables).text;
+    let source = text("source").map(|source| fill(source, variables));
     let source = match (text("type").unwrap_or("volume"), source) {
         ("tmpfs", _) => MountSource::Memory,
-        (_, Some(None)) => MountSource::Unknown,
-        ("bind", Some(Some(source))) => MountSource::Path(source),
-        (_, Some(Some(source))) => MountSource::Volume(source),
         (_, None) => MountSource::Anonymous,
+        (_, Some(Filled { lacks: Some(variable), .. })) => MountSource::Unknown(variable),
+        ("bind", Some(source)) => MountSource::Path(source.text),
+        (_, Some(source)) => MountSource::Volume(source.text),
     };
     let read_only = table.get("read_only").is_some_and(|node| matches!(node.kind, Kind::Bool(true)));
     let access = if read_only { Access::ReadOnly } else { Access::ReadWrite };
@@ -286,21 +287,43 @@ fn port_range(text: &str, protocol: &str) -> Option<Port> {
     Some(Port { protocol, first: first.parse().ok()?, last: last.parse().ok()? })
 }
 
-/// Fills in `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME-default}`; `None` if one has no value.
+/// A text with its variables filled in.
+struct Filled {
+    /// What has no value stands in it as `${NAME}`.
+    text: String,
+    /// The first variable that has no value.
+    lacks: Option<String>,
+}
+
+impl Filled {
+    /// The variable without a value, if it is in this part of the text.
+    fn lacks_in(&self, part: &str) -> Option<&str> {
+        self.lacks.as_deref().filter(|name| part.contains(&format!("${{{name}}}")))
+    }
+}
+
+/// Fills in all variables; `None` if one has no value.
 fn fill_in(text: &str, variables: &Variables) -> Option<String> {
-    let mut filled = String::new();
+    let filled = fill(text, variables);
+    filled.lacks.is_none().then_some(filled.text)
+}
+
+/// Fills in `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME-default}`. A brace that is not closed has no value.
+fn fill(text: &str, variables: &Variables) -> Filled {
+    let mut filled = Filled { text: String::new(), lacks: None };
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         let (before, after) = rest.split_at(at);
-        filled.push_str(before);
-        let after = after.strip_prefix('$')?;
+        filled.text.push_str(before);
+        let after = after.strip_prefix('$').unwrap_or(after);
         if let Some(after) = after.strip_prefix('$') {
-            filled.push('$');
+            filled.text.push('$');
             rest = after;
             continue;
         }
+        let is_closed = !after.starts_with('{') || after.contains('}');
         let (expression, after) = match after.strip_prefix('{') {
-            Some(inner) => inner.split_once('}')?,
+            Some(inner) => inner.split_once('}').unwrap_or((inner, "")),
             None => {
                 let end =
                     after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(after.len());
@@ -310,13 +333,19 @@ fn fill_in(text: &str, variables: &Variables) -> Option<String> {
         let end = expression.find([':', '-', '?', '+']).unwrap_or(expression.len());
         let (name, otherwise) = expression.split_at(end);
         let otherwise = otherwise.strip_prefix(":-").or(otherwise.strip_prefix('-'));
-        let value =
-            variables.get(name).filter(|value| !value.is_empty()).map(String::as_str).or(otherwise)?;
-        filled.push_str(value);
+        let value = variables.get(name).filter(|value| !value.is_empty()).map(String::as_str).or(otherwise);
+        let value = value.filter(|_| is_closed);
+        match value {
+            Some(value) => filled.text.push_str(value),
+            None => {
+                filled.text.push_str(&format!("${{{name}}}"));
+                filled.lacks.get_or_insert_with(|| name.to_owned());
+            }
+        }
         rest = after;
     }
-    filled.push_str(rest);
-    Some(filled)
+    filled.text.push_str(rest);
+    filled
 }
 
 #[cfg(test)]
@@ -340,6 +369,24 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(fill_in(text, &variables).as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_has_no_value_leaves_the_rest_of_a_mount_known() {
+        let variables = Variables::from([("A".into(), "/x".into())]);
+        let mount = |text: &str| {
+            let mount = short_mount(text, Span::new(crate::source::FileId::FIRST, 0..0), &variables).unwrap();
+            (mount.source, mount.target, mount.access)
+        };
+        let unknown = |name: &str| MountSource::Unknown(name.to_owned());
+        let path = |path: &str| MountSource::Path(path.to_owned());
+        let (write, read) = (Access::ReadWrite, Access::ReadOnly);
+        assert_eq!(mount("${B}:/data:ro"), (unknown("B"), "/data".into(), read));
+        assert_eq!(mount("$A/${B:?say where}:/data"), (unknown("B"), "/data".into(), write));
+        assert_eq!(mount("$A:/data/${B}"), (path("/x"), "/data/${B}".into(), write));
+        assert_eq!(mount("$B"), (unknown("B"), "${B}".into(), write));
+        assert_eq!(mount("${B:/data"), (unknown("B"), "${B}".into(), write));
+        assert_eq!(mount("${A}:/data"), (path("/x"), "/data".into(), write));
     }
 
     fn read_one(yaml: &str) -> Service {

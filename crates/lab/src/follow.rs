@@ -20,6 +20,7 @@ pub use observe::{LogFrom, LogSource, MetricFrom, MetricSource, Probe, ProbeOf, 
 pub use routes::{Backend, BackendPort, Certificate, Route, RouteTo};
 
 use crate::compose::Compose;
+use crate::demo::Ports;
 use crate::model::Lab;
 use crate::names::{AppName, MachineName};
 use crate::policy::Matrix;
@@ -53,6 +54,8 @@ pub struct Follows {
     pub holdings: Vec<Holding>,
     /// What each machine must do.
     pub duties: BTreeMap<MachineName, Vec<Duty>>,
+    /// Where services listen.
+    pub ports: Ports,
 }
 
 impl Follows {
@@ -70,6 +73,7 @@ impl Follows {
             logs: observe::logs(lab),
             metrics: observe::metrics(lab),
             duties: duties::duties(lab, &holdings),
+            ports: Ports::default(),
             names,
             routes,
             holdings,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::fault::{Code, Fault, Faults, nearest};
 use crate::model::PolicyService;
 use crate::print::Toml;
-use crate::read::{MapKey, Reader, Reference, Shape, TextInfo, Value};
+use crate::read::{MapKey, Reader, Reference, Shape, TextInfo, UNKNOWN, Value, listed};
 use crate::source::Span;
 use crate::tree::Node;
 
@@ -210,6 +210,10 @@ macro_rules! names {
             fn shape() -> Shape {
                 names!(@shape Self $(, $noun)?)
             }
+
+            fn stand_in() -> Option<Self> {
+                Some(Self(UNKNOWN.to_owned()))
+            }
         }
     )+ };
     (@named $name:ident) => {};
@@ -358,6 +362,10 @@ impl Value for PartyName {
     fn shape() -> Shape {
         Shape::Name(&Self::NOUNS)
     }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self(UNKNOWN.to_owned()))
+    }
 }
 
 /// Every name that a lab gives, whether or not what has it could be read.
@@ -457,10 +465,27 @@ impl Names {
                 let table = nouns.first().map_or("", |noun| noun.table());
                 fault.help(format!("the lab has none yet: write `[{table}.{shown}]`"))
             }
-            None if all.len() <= 12 => fault.help(format!("the lab has {}", crate::read::listed(&all))),
-            None => fault,
+            None => all_if_few(&all).into_iter().fold(fault, Fault::help),
         }
     }
+
+    /// Which names could stand where one of these kinds is missing, or that there are none yet; nothing if there
+    /// are too many to list.
+    pub(crate) fn to_choose_from(&self, nouns: &[Noun]) -> Option<String> {
+        let all = self.of_nouns(nouns);
+        match (all.as_slice(), nouns.first()) {
+            ([], Some(noun)) => {
+                let (word, table) = (noun.word(), noun.table());
+                Some(format!("the lab has no {word} yet: write `[{table}.NAME]` as well"))
+            }
+            (all, _) => all_if_few(all),
+        }
+    }
+}
+
+/// "the lab has `home` and `mother`".
+fn all_if_few(names: &[&str]) -> Option<String> {
+    (names.len() <= 12).then(|| format!("the lab has {}", listed(names)))
 }
 
 /// "zone or machine"; "such thing" where a rule takes nearly anything.

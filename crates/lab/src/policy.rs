@@ -6,8 +6,10 @@
 
 mod evaluate;
 mod matrix;
+mod outage;
 mod sentence;
 
-pub use evaluate::{Outcome, Refutation, evaluate};
+pub use evaluate::{Known, Outcome, Refutation, evaluate};
 pub use matrix::{Because, Cell, From, Matrix, Opening, Target};
+pub(crate) use outage::MAX_OUTAGES;
 pub use sentence::{Form, GRAMMAR, Sentence, Word};

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use crate::fault::{Code, Fault, Faults, nearest};
-use crate::names::Noun;
+use crate::names::{Names, Noun};
 use crate::print::Toml;
 use crate::source::Span;
 use crate::tree::{Kind, Node};
@@ -40,6 +40,9 @@ pub enum Origin {
     Written,
     /// It is the default; the span is that of the table that leaves it out.
     Default,
+    /// It stands in for a value that the table at the span can not do without and that is missing or could not
+    /// be read. Nothing is concluded from it.
+    StandIn,
 }
 
 impl<T> At<T> {
@@ -53,6 +56,11 @@ impl<T> At<T> {
         Self { value, span, origin: Origin::Default }
     }
 
+    /// What stands in for a value that the table at `span` lacks.
+    pub(crate) fn stand_in(value: T, span: Span) -> Self {
+        Self { value, span, origin: Origin::StandIn }
+    }
+
     /// Where it stands, or the table that leaves it out.
     pub fn span(&self) -> Span {
         self.span
@@ -61,6 +69,12 @@ impl<T> At<T> {
     /// Whether the file says it.
     pub fn is_written(&self) -> bool {
         self.origin == Origin::Written
+    }
+
+    /// Whether it is what the lab says; otherwise it only stands in for a value that could not be had, and
+    /// nothing may be concluded from it.
+    pub fn is_known(&self) -> bool {
+        self.origin != Origin::StandIn
     }
 
     /// The value itself.
@@ -99,7 +113,18 @@ pub(crate) trait Value: Sized {
 
     /// What may stand there.
     fn shape() -> Shape;
+
+    /// A value that says nothing: the name of nothing, a list of nothing. It stands in for one that a table can
+    /// not do without, so that what else is wrong with the table is found at once. `None` if every value of the
+    /// type says something: then the table goes unread.
+    fn stand_in() -> Option<Self> {
+        None
+    }
 }
+
+/// What a name or a text is that stands in for one that could not be had: it is the name of nothing, as none may
+/// have this character, and where it is shown a person sees that nobody knows.
+pub(crate) const UNKNOWN: &str = "?";
 
 /// A name that the file uses for something that has to be there.
 #[derive(Clone, Debug)]
@@ -116,6 +141,8 @@ pub(crate) struct Reference {
 pub(crate) struct Reader {
     pub(crate) faults: Faults,
     pub(crate) references: Vec<Reference>,
+    /// The names that the lab gives, to say which may stand where one is missing.
+    pub(crate) names: Names,
     /// A table has been opened.
     has_begun: bool,
     /// The table of the lab that is being read; empty before the first.
@@ -130,6 +157,11 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// For a lab that gives these names.
+    pub(crate) fn of(names: Names) -> Self {
+        Self { names, ..Self::default() }
+    }
+
     pub(crate) fn fault(&mut self, fault: Fault) {
         self.faulty.insert(self.table);
         self.faults.push(fault);
@@ -177,6 +209,11 @@ pub(crate) trait FromText: Sized {
 
     /// The text that parses to it.
     fn to_text(&self) -> String;
+
+    /// See [`Value::stand_in`].
+    fn stand_in() -> Option<Self> {
+        None
+    }
 }
 
 pub(crate) fn read_text<T: FromText>(node: &Node, reader: &mut Reader) -> Option<T> {
@@ -236,6 +273,10 @@ macro_rules! text_values {
 
             fn shape() -> $crate::read::Shape {
                 $crate::read::Shape::Text(<$type as $crate::read::FromText>::INFO)
+            }
+
+            fn stand_in() -> Option<Self> {
+                <$type as $crate::read::FromText>::stand_in()
             }
         }
     )+ };

@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
@@ -72,10 +72,37 @@ pub(crate) enum Command {
     ///
     /// A file with errors never replaces the one that runs. SIGHUP makes it look at once.
     #[command(
-        after_help = "Example, without any privilege:\n  polis run --lab examples/aegean --machine naxos --listen \
-                            127.0.0.1:10053\n  dig @127.0.0.1 -p 10053 cloud.lab.example.net"
+        after_help = "Example, without any privilege:\n  polis run --lab examples/aegean --machine naxos --state \
+                            /tmp/naxos --listen 127.0.0.1:10053\n  dig @127.0.0.1 -p 10053 cloud.lab.example.net"
     )]
     Run(RunArgs),
+
+    /// Show what would change: what follows from the lab folder here, against what runs on each machine.
+    ///
+    /// A machine that does not answer is unknown, and nothing is said of it.
+    Plan(AskArgs),
+
+    /// Show how this machine is: what runs, which other machines answer, what is wrong and what to do.
+    Status(StatusArgs),
+
+    /// Show what happened on this machine.
+    Events(EventsArgs),
+
+    /// What was changed by a click or a command and is not in the lab file.
+    #[command(subcommand)]
+    Overlay(OverlayCommand),
+
+    /// Run all machines of a lab on this one, to try it out: addresses begin with 127, ports are 10000 higher.
+    ///
+    /// It takes no privileges and no internet, and leaves nothing behind. Ctrl-C ends it.
+    #[command(
+        after_help = "Examples:\n  polis demo examples/aegean\n  polis demo stop naxos\n  polis demo start naxos"
+    )]
+    Demo(DemoArgs),
+
+    /// What a machine needs privileges for, one a line: the helper asks this.
+    #[command(hide = true)]
+    Permits(RunArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -163,13 +190,131 @@ pub(crate) enum MachineCommand {
     },
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct RunArgs {
-    /// The machine of the lab to be.
+    /// The machine of the lab to be; otherwise the one that has this host name, or an address of this machine.
     #[arg(long, value_name = "NAME")]
-    pub(crate) machine: String,
+    pub(crate) machine: Option<String>,
 
     /// Answer names here, over UDP and TCP, instead of at the addresses of the lab file.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// This is the process without privileges.
+    #[arg(long, hide = true)]
+    pub(crate) worker: bool,
+
+    /// All machines run here; the file holds their keys.
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub(crate) demo: Option<PathBuf>,
+}
+
+/// Where a running Polis keeps its state, and where it is asked.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Place {
+    /// Where the machine keeps its state.
+    #[arg(long, value_name = "FOLDER", env = "POLIS_STATE", default_value = "/var/lib/polis")]
+    pub(crate) state: PathBuf,
+
+    /// The socket that commands ask a running Polis at; without it, `polis.sock` in a state folder that is not the usual one, else
+    /// `/run/polis/polis.sock`.
+    #[arg(long, value_name = "PATH", env = "POLIS_SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+impl Place {
+    pub(crate) fn socket(&self) -> PathBuf {
+        match &self.socket {
+            Some(socket) => socket.clone(),
+            None if self.state == Path::new("/var/lib/polis") => PathBuf::from(runtime::node::SOCKET),
+            None => self.state.join("polis.sock"),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AskArgs {
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {
+    /// Another machine, asked over the link.
+    #[arg(value_name = "MACHINE")]
+    pub(crate) machine: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EventsArgs {
+    /// How many, the last ones.
+    #[arg(long, default_value_t = 50, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) last: u32,
+
+    /// Go on with those that happen from now on.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+
+    #[command(flatten)]
+    pub(crate) of: StatusArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OverlayCommand {
+    /// List what was changed, by whom and when.
+    List(AskArgs),
+    /// Print it as the TOML to paste into the lab file; what the file has then goes from here by itself.
+    Print(AskArgs),
+    /// Add to a list of the lab file until the file itself has it.
+    #[command(after_help = "Example:\n  polis overlay add dns.rules '||ads.example^'")]
+    Add {
+        /// The key of the lab file.
+        key: String,
+        /// What to add to its list.
+        value: String,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// Remove what was added.
+    Rm {
+        /// Its number, as `polis overlay list` shows it.
+        number: i64,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct DemoArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<DemoCommand>,
+
+    /// The lab; the same as `--lab`.
+    #[arg(value_name = "LAB")]
+    pub(crate) path: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DemoCommand {
+    /// Stop a machine of the demonstration, and its guests.
+    Stop {
+        /// Its name.
+        machine: String,
+    },
+    /// Start it again, and its guests.
+    Start {
+        /// Its name.
+        machine: String,
+    },
 }

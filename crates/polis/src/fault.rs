@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use runtime::Refusal;
+use runtime::secret::SecretFault;
+
 /// The exit status for a lab with errors, and for work that failed.
 const FAILED: u8 = 1;
 /// The exit status for a command that was used wrongly.
@@ -23,10 +26,17 @@ pub(crate) enum Fault {
     LabHasErrors,
     #[error("can not {doing} `{}`: {source}", .path.display())]
     File { doing: &'static str, path: PathBuf, source: std::io::Error },
-    #[error("{what}")]
-    Secret { what: String, help: Option<String> },
     #[error("{0}")]
-    Dns(#[from] dns::Fault),
+    Secret(#[from] SecretFault),
+    /// A running Polis could not be asked.
+    #[error("{0}")]
+    Ask(#[from] runtime::link::AskFault),
+    /// It said no.
+    #[error("{what}")]
+    Said { what: String, help: Option<String> },
+    /// The worker does not begin.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
     #[error("can not start: {0}")]
     Start(std::io::Error),
 }
@@ -42,8 +52,8 @@ impl Fault {
         Self::Misuse { what: what.into(), help: Some(help.into()) }
     }
 
-    pub(crate) fn secret(what: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Secret { what: what.into(), help: Some(help.into()) }
+    pub(crate) fn said(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Said { what: what.into(), help: Some(help.into()) }
     }
 
     /// What to do about it.
@@ -53,34 +63,36 @@ impl Fault {
             Self::NoLabAnywhere => {
                 Some("name one: `--lab PATH`; an example is in `examples/aegean`".to_owned())
             }
-            Self::Misuse { help, .. } | Self::Secret { help, .. } => help.clone(),
+            Self::Misuse { help, .. } => help.clone(),
+            Self::Secret(SecretFault::Misuse { help, .. } | SecretFault::Failed { help, .. }) => {
+                Some(help.clone())
+            }
             Self::LabHasErrors => Some("`polis check` shows them".to_owned()),
-            Self::Dns(dns::Fault::Bind { address, source, .. }) => Some(match source.kind() {
-                std::io::ErrorKind::PermissionDenied => {
-                    format!(
-                        "port {} is for root; try another one: `--listen 127.0.0.1:10053`",
-                        address.port()
-                    )
-                }
-                std::io::ErrorKind::AddrInUse => {
-                    format!("something else listens there: `ss -lnp 'sport = :{}'` says what", address.port())
-                }
-                std::io::ErrorKind::AddrNotAvailable => {
-                    "this machine does not have the address; to try it out: `--listen 127.0.0.1:10053`"
-                        .to_owned()
-                }
-                _ => "try another address: `--listen 127.0.0.1:10053`".to_owned(),
-            }),
-            Self::Dns(dns::Fault::NoAddress) | Self::File { .. } | Self::Start(_) => None,
+            Self::Said { help, .. } => help.clone(),
+            Self::Ask(fault) => Some(fault.help()),
+            Self::Refused(Refusal::LabHasErrors) => Some("`polis check` shows them".to_owned()),
+            Self::Refused(Refusal::NoLab(_)) => {
+                Some("name a folder of `*.toml` files, or one file: `--lab PATH`".to_owned())
+            }
+            Self::Refused(Refusal::Unidentified(fault)) => Some(fault.help.clone()),
+            Self::Refused(Refusal::Taken(_)) => {
+                Some("end it, or use another state: `--state FOLDER`".to_owned())
+            }
+            Self::Secret(SecretFault::File { .. })
+            | Self::Refused(Refusal::System { .. })
+            | Self::File { .. }
+            | Self::Start(_) => None,
         }
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NoLab(_) | Self::NoLabAnywhere | Self::Misuse { .. } => MISUSED.into(),
-            Self::LabHasErrors | Self::File { .. } | Self::Secret { .. } | Self::Dns(_) | Self::Start(_) => {
-                FAILED.into()
-            }
+            Self::NoLab(_)
+            | Self::NoLabAnywhere
+            | Self::Misuse { .. }
+            | Self::Secret(SecretFault::Misuse { .. })
+            | Self::Refused(Refusal::NoLab(_) | Refusal::Unidentified(_)) => MISUSED.into(),
+            _ => FAILED.into(),
         }
     }
 }

@@ -24,8 +24,13 @@ pub(crate) fn path(args: &Args) -> Result<PathBuf, Fault> {
     }
 }
 
+/// A check by this version, today.
+pub(crate) fn options_now() -> Options {
+    Options { at: Date::today(), runs: RUNS, fetches_lists: false, demo: None }
+}
+
 pub(crate) fn options(args: &Args) -> Options {
-    Options { at: args.at.unwrap_or_else(Date::today), runs: RUNS, fetches_lists: false }
+    Options { at: args.at.unwrap_or_else(Date::today), ..options_now() }
 }
 
 /// Reads and checks the lab.

@@ -1,8 +1,9 @@
 //! Polis: a homelab in one binary and one file.
 
 mod args;
+mod ask;
+mod demo;
 mod fault;
-mod keys;
 mod laboratory;
 mod run;
 mod secret;
@@ -23,8 +24,14 @@ fn main() -> ExitCode {
         Command::Schema => show::schema(),
         Command::Name(name) => show::name(&args, name),
         Command::Secret(secret) => secret::secret(&args, secret),
-        Command::Machine(machine) => keys::machine(machine),
+        Command::Machine(machine) => secret::machine(machine),
         Command::Run(run) => run::run(&args, run),
+        Command::Permits(run) => run::permits(&args, run),
+        Command::Plan(ask) => ask::plan(&args, ask),
+        Command::Status(of) => ask::status(of),
+        Command::Events(events) => ask::events(events),
+        Command::Overlay(overlay) => ask::overlay(&args, overlay),
+        Command::Demo(demo) => demo::demo(&args, demo),
     };
     match done {
         Ok(code) => code,

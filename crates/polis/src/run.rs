@@ -1,182 +1,109 @@
-//! `polis run`: does what the lab says that a machine does, and takes up the lab file as it changes.
-//!
-//! One process and one service so far. A folder is taken up when two readings half a second apart are the
-//! same and it has no errors; until then, and if it has, what runs goes on. A key that this version does not
-//! know is no error here where nothing that runs follows from its table.
+//! `polis run`: the helper, the worker, and the list of what the helper may do, all in one binary.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use lab::model::Lab;
-use lab::names::MachineName;
-use lab::{Checked, Folder, Options, Stamp};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinHandle;
+use lab::value::Date;
+use lab::{Checked, Demo, Folder, OpenError, Options};
+use runtime::helper::Errand;
+use runtime::node::Worker;
+use runtime::{Row, State, row};
 
 use crate::args::{Args, RunArgs};
 use crate::fault::Fault;
 use crate::laboratory;
 use crate::show;
 
-/// How often the folder is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a changed folder has to stay as it is.
-const SETTLE: Duration = Duration::from_millis(500);
+/// The services of Polis.
+pub(crate) fn services() -> Vec<Row> {
+    vec![row::<dns::Server>()]
+}
 
 pub(crate) fn run(args: &Args, run: &RunArgs) -> Result<ExitCode, Fault> {
-    let path = laboratory::path(args)?;
-    let options = laboratory::options(args);
-    let checked = lab::check(Folder::open(&path)?, &options);
-    show_errors(&checked);
-    let Some(lab) = usable(&checked) else { return Err(Fault::LabHasErrors) };
-    let Some(machine) = lab.machines.keys().find(|name| name.as_str() == run.machine).cloned() else {
-        let names: Vec<&str> = lab.machines.keys().map(MachineName::as_str).collect();
-        return Err(Fault::misuse(
-            format!("there is no machine `{}`", run.machine),
-            format!("the lab has {}", names.join(", ")),
-        ));
+    if run.worker {
+        return Ok(runtime::run(worker(args, run)?)?);
+    }
+    let state = State::at(run.place.state.clone());
+    let user = runtime::helper::prepare(&state, &run.place.socket());
+    let mut worker = arguments("run", args, run)?;
+    worker.push("--worker".into());
+    let errand = Errand { worker, permits: arguments("permits", args, run)?, state, user };
+    runtime::helper::run(errand).map_err(Fault::Start)
+}
+
+/// Prints what a machine needs privileges for; without any itself.
+pub(crate) fn permits(args: &Args, run: &RunArgs) -> Result<ExitCode, Fault> {
+    runtime::helper::cage_worker();
+    let worker = worker(args, run)?;
+    let checked = check(&worker, &worker.lab)?;
+    if checked.usable_for(worker.tables).is_none() {
+        return Err(Fault::LabHasErrors);
+    }
+    for permit in worker.permits(&checked) {
+        show::print(&format!("{permit}\n"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The arguments of this binary that make it the same machine in another role.
+fn arguments(command: &str, args: &Args, run: &RunArgs) -> Result<Vec<OsString>, Fault> {
+    let mut words: Vec<OsString> = vec![command.into(), "--lab".into(), laboratory::path(args)?.into()];
+    let mut add = |word: &str, value: Option<OsString>| {
+        words.extend(value.into_iter().flat_map(|value| [word.into(), value]));
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Start)?;
-    runtime.block_on(async {
-        let mut running = Running { machine, listen: run.listen, folder: path, options, dns: None };
-        running.take_up(&checked).await?;
-        running.follow(checked.folder).await
+    add("--at", args.at.map(|at| at.to_string().into()));
+    add("--machine", run.machine.as_ref().map(OsString::from));
+    add("--listen", run.listen.map(|listen| listen.to_string().into()));
+    add("--demo", run.demo.as_ref().map(OsString::from));
+    add("--state", Some(run.place.state.clone().into()));
+    add("--socket", Some(run.place.socket().into()));
+    Ok(words)
+}
+
+fn worker(args: &Args, run: &RunArgs) -> Result<Worker, Fault> {
+    Ok(Worker {
+        rows: services(),
+        tables: lab::NAMES_FOLLOW_FROM,
+        lab: laboratory::path(args)?,
+        check,
+        show: show_errors,
+        print: show::print,
+        machine: run.machine.clone(),
+        listen: run.listen,
+        state: run.place.state.clone(),
+        socket: run.place.socket(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        demo: run.demo.as_deref().map(demo).transpose()?,
+        at: args.at,
     })
 }
 
-/// The lab, if nothing that runs here is touched by what is wrong with it.
-fn usable(checked: &Checked) -> Option<&Lab> {
-    checked.usable_for(lab::NAMES_FOLLOW_FROM)
+/// The keys of a demonstration's machines: a name and a key a line.
+fn demo(path: &Path) -> Result<Demo, Fault> {
+    let failed = |source| Fault::File { doing: "read", path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let keys = text.lines().filter_map(|line| line.split_once(' '));
+    Ok(Demo { keys: keys.map(|(name, key)| (name.to_owned(), key.to_owned())).collect() })
 }
 
-/// Standard output says what runs; what is wrong with the lab goes to standard error.
-fn show_errors(checked: &Checked) {
+fn check(worker: &Worker, path: &Path) -> Result<Checked, OpenError> {
+    let options = Options {
+        at: worker.at.unwrap_or_else(Date::today),
+        demo: worker.demo.clone(),
+        ..laboratory::options_now()
+    };
+    Ok(lab::check(Folder::open(path)?, &options))
+}
+
+/// What is wrong with the lab goes to standard error; standard output says what happens.
+fn show_errors(worker: &Worker, checked: &Checked) {
     if checked.faults.errors() == 0 {
         return;
     }
     eprint!("{}", lab::render_text(&checked.faults, &checked.folder, show::style(&std::io::stderr())));
     eprintln!("{}", show::summary(checked));
-    if usable(checked).is_some() {
+    if checked.usable_for(worker.tables).is_some() {
         eprintln!("the lab is used all the same: nothing that runs here follows from what is not known here");
-    }
-}
-
-struct Running {
-    machine: MachineName,
-    listen: Option<SocketAddr>,
-    folder: PathBuf,
-    options: Options,
-    dns: Option<Dns>,
-}
-
-struct Dns {
-    listen: Vec<SocketAddr>,
-    swap: dns::Swap,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    /// Makes what follows from a checked lab run here. If that fails, what ran before still runs.
-    async fn take_up(&mut self, checked: &Checked) -> Result<(), Fault> {
-        let Some(lab) = usable(checked) else { return Err(Fault::LabHasErrors) };
-        let Some(plan) = dns::plan(lab, &checked.follows, &self.machine) else {
-            if let Some(old) = self.dns.take() {
-                old.task.abort();
-            }
-            show::print(&format!("{}: the lab gives it nothing to do that this version can\n", self.machine));
-            return Ok(());
-        };
-        let count = plan.name_count();
-        match &self.dns {
-            Some(running) if self.listen.is_some() || running.listen == plan.listen => {
-                running.swap.to(plan).await;
-            }
-            _ => {
-                let listen = plan.listen.clone();
-                let server = dns::Server::provision(plan, checked.folder.root(), self.listen).await?;
-                let places: Vec<String> = server.addresses().iter().map(ToString::to_string).collect();
-                let swap = server.swap();
-                if let Some(old) = self.dns.take() {
-                    old.task.abort();
-                }
-                self.dns = Some(Dns { listen, swap, task: tokio::spawn(server.run()) });
-                show::print(&format!(
-                    "{}: listens at {} over UDP and TCP\n",
-                    self.machine,
-                    places.join(", ")
-                ));
-            }
-        }
-        show::print(&format!("{}: answers {count} names of {}\n", self.machine, lab.lab.domain.value()));
-        self.show_filters();
-        Ok(())
-    }
-
-    /// Says what came of the lists and rules of names to block.
-    fn show_filters(&self) {
-        let Some(view) = self.dns.as_ref().map(|dns| dns.swap.view()) else { return };
-        for list in &view.lists {
-            show::print(&format!("{}: {list}\n", self.machine));
-        }
-        if view.rules != dns::Counts::default() {
-            show::print(&format!("{}: rules of its own: {}\n", self.machine, view.rules));
-        }
-    }
-
-    /// Until it is told to end.
-    async fn follow(&mut self, mut current: Folder) -> Result<ExitCode, Fault> {
-        let listen_to = |kind: SignalKind| signal(kind).map_err(Fault::Start);
-        let (mut hang_up, mut terminate, mut interrupt): (Signal, Signal, Signal) = (
-            listen_to(SignalKind::hangup())?,
-            listen_to(SignalKind::terminate())?,
-            listen_to(SignalKind::interrupt())?,
-        );
-        let mut seen: Stamp = current.stamp();
-        loop {
-            let asked = tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => false,
-                _ = hang_up.recv() => true,
-                _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
-                _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
-            };
-            if !asked && current.stamp() == seen {
-                continue;
-            }
-            let Some(checked) = self.settled().await else { continue };
-            seen = checked.folder.stamp();
-            if !asked && checked.folder.same_text(&current) {
-                continue;
-            }
-            self.change(&checked).await;
-            current = checked.folder;
-        }
-    }
-
-    /// The folder, once two readings are the same; none if it is gone or still being written.
-    async fn settled(&self) -> Option<Checked> {
-        let read = || Some(lab::check(Folder::open(&self.folder).ok()?, &self.options));
-        let first = read()?;
-        tokio::time::sleep(SETTLE).await;
-        read().filter(|second| second.folder.same_text(&first.folder))
-    }
-
-    async fn change(&mut self, checked: &Checked) {
-        show_errors(checked);
-        if usable(checked).is_none() {
-            eprintln!(
-                "{}: the changed lab is not taken up: it has errors. What ran before runs on.",
-                self.machine
-            );
-            return;
-        }
-        match self.take_up(checked).await {
-            Ok(()) => show::print(&format!("{}: took up the changed lab\n", self.machine)),
-            Err(fault) => eprintln!(
-                "{}: the changed lab is not taken up: {fault}. What ran before runs on.",
-                self.machine
-            ),
-        }
     }
 }

@@ -58,8 +58,14 @@ pub(crate) fn summary(checked: &Checked) -> String {
         counted(checked.follows.names.len(), "name", "names"),
     ];
     if !checked.assertions.is_empty() {
-        let hold = checked.assertions.values().filter(|outcome| matches!(outcome, Outcome::Holds)).count();
+        let count =
+            |wanted: fn(&Outcome) -> bool| checked.assertions.values().filter(|own| wanted(own)).count();
+        let hold = count(|outcome| matches!(outcome, Outcome::Holds));
+        let unknown = count(|outcome| matches!(outcome, Outcome::Unknown));
         parts.push(format!("{hold} of {} assertions hold", checked.assertions.len()));
+        if unknown > 0 {
+            parts.push(format!("{unknown} not evaluated"));
+        }
     }
     let name = if checked.usable().is_some() { lab.lab.name.as_str() } else { "refused" };
     format!("{name}: {errors}, {warnings} ({})", parts.join(", "))

@@ -40,6 +40,17 @@ fn a_small_lab_is_small() {
 }
 
 #[test]
+fn what_could_not_be_evaluated_is_not_said_to_be_false() {
+    let network = "[zones]\nlan = { cidr = \"10.0.0.0/24\" }\n[policy]\nlan = { internet = true }\n[assert]\nout = \"lan reaches \
+                   internet\"\nin = \"internet reaches lan\"\nclosed = \"lan never reaches internet\"\nopen = \"lan reach only \
+                   internet\"\n";
+    let lab = Scratch::with(&[("lab.toml", &format!("{SMALL}{network}"))]);
+    let said = run(&mut polis(&["check", lab.path()]));
+    let last = "refused: 2 errors, no warnings (1 zone, 1 machine, no apps, 1 name, 0 of 4 assertions hold, 3 not evaluated)\n";
+    assert!(said.out.ends_with(last), "{}", said.out);
+}
+
+#[test]
 fn exit_status_tells_faults_from_misuse() {
     let broken = Scratch::with(&[("lab.toml", "[lab]\nname = \"home\"\n")]);
     let cases: [(&[&str], i32, &str); 10] = [

@@ -121,6 +121,66 @@ fn rekey_with_the_wrong_key_changes_nothing() {
 }
 
 #[test]
+fn rekey_never_locks_out_who_does_it() {
+    let house = House::new();
+    assert_eq!(house.set("cloudflare", "hunter2").code, 0);
+    assert_eq!(house.set("restic", "swordfish").code, 0);
+    let files = ["secrets/cloudflare.age", "secrets/cloudflare.recipients", "secrets/restic.age"];
+    let read = |house: &House| files.map(|file| house.lab.read(file));
+    let before = read(&house);
+    let other = House::new();
+    let new = run(&mut other.polis(&["secret", "key"])).out;
+    let old = run(&mut house.polis(&["secret", "key"])).out;
+
+    // The key of the lab is another one now, and the one that opens the secrets is in nobody's hands any more.
+    house.lab.replace("lab.toml", old.trim(), new.trim());
+    let said = run(&mut house.polis(&["secret", "rekey"]));
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(said.err.contains("your key opens `cloudflare` and would not open it any more"), "{}", said.err);
+    assert!(said.err.contains("encrypted for owner only"), "{}", said.err);
+    assert!(said.err.contains("write the public half of your key at yourself in [people]"), "{}", said.err);
+    assert_eq!(read(&house), before);
+
+    // With both of them the secrets move on, and the old key can go.
+    house.lab.replace("lab.toml", "partner = { ", &format!("partner = {{ {}, ", old.trim()));
+    assert_eq!(run(&mut house.polis(&["secret", "rekey"])).code, 0);
+    house.lab.replace("lab.toml", &format!("{}, ", old.trim()), "");
+    let said = run(&mut house.polis(&["secret", "rekey", "--identity", &other.owner_key()]));
+    assert_eq!(said.code, 0, "{}", said.err);
+    let said = run(&mut house.polis(&["secret", "rekey"]));
+    assert!(said.code == 1 && said.err.contains("can not be opened with this key"), "{}", said.err);
+}
+
+#[test]
+fn a_page_that_would_not_help_is_not_printed() {
+    let house = House::new();
+    let said = run(&mut house.polis(&["secret", "sheet"]));
+    assert!(said.code == 0 && said.out.contains("The lab keeps no secret yet. Checked:"), "{}", said.out);
+    let naxos = house.enrol("naxos");
+    let stranger = House::new();
+    let sheet = |key: &str| run(&mut house.polis(&["secret", "sheet", "--identity", key]));
+    let said = sheet(&stranger.owner_key());
+    assert!(said.code == 1 && said.out.is_empty() && said.err.contains("would open nothing"), "{}", said.err);
+
+    assert_eq!(house.set("cloudflare", "hunter2").code, 0);
+    let said = run(&mut house.polis(&["secret", "sheet"]));
+    assert!(said.out.contains("the key above opens the one secret: cloudflare."), "{}", said.out);
+    for name in ["b2", "restic"] {
+        assert_eq!(house.set(name, "id:key").code, 0);
+    }
+    let said = run(&mut house.polis(&["secret", "sheet"]));
+    assert!(said.out.contains("the key above opens all 3 secrets: b2, cloudflare, restic."), "{}", said.out);
+    let said = sheet(&naxos);
+    assert!(said.code == 1 && said.out.is_empty(), "{}", said.out);
+    assert!(said.err.contains("this key does not open 2 of 3 secrets: b2, restic"), "{}", said.err);
+    let said = sheet(&stranger.owner_key());
+    assert!(said.err.contains("3 of 3 secrets: b2, cloudflare, restic"), "{}", said.err);
+    house.lab.write("secrets/left.age", "torn");
+    let said = run(&mut house.polis(&["secret", "sheet"]));
+    assert!(said.code == 1 && said.err.contains("1 of 4 secrets: left"), "{}", said.err);
+}
+
+#[test]
 fn the_sheet_is_enough_without_polis() {
     let house = House::new();
     house.set("restic", "it's a pass");

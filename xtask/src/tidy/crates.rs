@@ -49,16 +49,18 @@ fn dependencies() -> anyhow::Result<Vec<(String, BTreeSet<String>)>> {
         .collect())
 }
 
-/// Who may know whom: the lab file knows nobody, services know it and not each other.
+/// Who may know whom: the lab file knows nobody, services know it and not each other. Only tests know the
+/// test lab.
 pub(super) fn directions(broken: &mut Vec<String>) -> anyhow::Result<()> {
     let crates = dependencies()?;
     let own: BTreeSet<&str> = crates.iter().map(|(name, _)| name.as_str()).collect();
     for (name, dependencies) in &crates {
         let may: BTreeSet<&str> = match name.as_str() {
             "lab" => BTreeSet::new(),
-            service if SERVICES.contains(&service) => BTreeSet::from(["lab"]),
+            "runtime" | "testlab" => BTreeSet::from(["lab"]),
+            service if SERVICES.contains(&service) => BTreeSet::from(["lab", "runtime"]),
             "xtask" => BTreeSet::from(["lab"]),
-            "polis" => own.iter().copied().filter(|name| *name != "xtask").collect(),
+            "polis" => own.iter().copied().filter(|name| !matches!(*name, "xtask" | "testlab")).collect(),
             _ => {
                 broken.push(format!("the crate {name} has no place in the house: see xtask/src/tidy"));
                 continue;
@@ -82,7 +84,8 @@ pub(super) fn reasons(broken: &mut Vec<String>) -> anyhow::Result<()> {
     let section = manifest.split("[workspace.dependencies]").nth(1).context("[workspace.dependencies]")?;
     let section = section.split("\n[").next().unwrap_or_default();
     let names = section.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.trim());
-    let used: BTreeSet<&str> = names.filter(|name| !matches!(*name, "lab" | "dns")).collect();
+    let used: BTreeSet<&str> =
+        names.filter(|name| !matches!(*name, "lab" | "dns" | "runtime" | "testlab")).collect();
     let reasons = std::fs::read_to_string(root().join("deps.toml")).context("deps.toml")?;
     let mut given = BTreeSet::new();
     for block in reasons.split("\n[").skip(1) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::Unread;
 use crate::fault::{Code, Fault, Faults};
 use crate::model::{Lab, Placed, Zone};
 use crate::names::ZoneName;
@@ -19,12 +20,12 @@ struct Claim<'l> {
     zone: Option<&'l At<ZoneName>>,
 }
 
-pub(super) fn check(lab: &Lab, faults: &mut Faults) {
+pub(super) fn check(lab: &Lab, unread: &Unread, faults: &mut Faults) {
     let mut claims = claims(lab);
     claims.sort_by_key(|claim| claim.span);
     let mut taken: BTreeMap<IpAddr, &Claim<'_>> = BTreeMap::new();
     for claim in &claims {
-        in_its_zone(lab, claim, faults);
+        in_its_zone(lab, claim, unread, faults);
         if let Some(first) = taken.get(&claim.address) {
             let title = format!("{} is the address of {} and of {}", claim.address, first.owner, claim.owner);
             faults.push(
@@ -37,7 +38,7 @@ pub(super) fn check(lab: &Lab, faults: &mut Faults) {
             taken.insert(claim.address, claim);
         }
     }
-    services(lab, &taken, faults);
+    services(lab, &taken, unread, faults);
     macs(lab, faults);
 }
 
@@ -67,7 +68,12 @@ fn claims(lab: &Lab) -> Vec<Claim<'_>> {
     claims
 }
 
-fn in_its_zone(lab: &Lab, claim: &Claim<'_>, faults: &mut Faults) {
+/// Whether a network of the zone may be unread, so that nobody knows what is outside it.
+fn is_vague(zone: &Zone, unread: &Unread) -> bool {
+    !zone.cidr.is_known() || unread.is_part_of(zone.cidr.span())
+}
+
+fn in_its_zone(lab: &Lab, claim: &Claim<'_>, unread: &Unread, faults: &mut Faults) {
     if lab.zones.is_empty() {
         return;
     }
@@ -79,6 +85,7 @@ fn in_its_zone(lab: &Lab, claim: &Claim<'_>, faults: &mut Faults) {
         },
         None => match lab.zone_at(*address) {
             Some(found) => found,
+            None if unread.is_in(&["zones"]) => return,
             None => {
                 let title = format!("{address} of {owner} is in no zone");
                 let fault = Fault::new(Code::AddressOutsideZone, *span, title);
@@ -88,7 +95,7 @@ fn in_its_zone(lab: &Lab, claim: &Claim<'_>, faults: &mut Faults) {
         },
     };
     if !zone.holds(*address) {
-        faults.push(outside(lab, claim, name, zone));
+        faults.extend((!is_vague(zone, unread)).then(|| outside(lab, claim, name, zone)));
         return;
     }
     meaning(address, *span, owner, name, zone, faults);
@@ -137,12 +144,15 @@ fn zones_in_words(lab: &Lab) -> String {
 }
 
 /// The addresses that move between machines: nobody's own, in a zone that all their machines are in.
-fn services(lab: &Lab, taken: &BTreeMap<IpAddr, &Claim<'_>>, faults: &mut Faults) {
+fn services(lab: &Lab, taken: &BTreeMap<IpAddr, &Claim<'_>>, unread: &Unread, faults: &mut Faults) {
     let placed = lab.placed();
     for (at, service) in placed.iter().enumerate() {
         let Some(address) = service.address else { continue };
-        let own = |claim: &&Claim<'_>| {
-            service.on.len() == 1 && service.on.iter().any(|on| on.as_str() == claim.owner)
+        // One that says no machine yet may run on the one that has the address.
+        let own = |claim: &&Claim<'_>| match service.on {
+            [] => true,
+            [only] => only.as_str() == claim.owner,
+            _ => false,
         };
         if let Some(claim) = taken.get(&address.0).filter(|claim| !own(claim)) {
             let title =
@@ -155,7 +165,7 @@ fn services(lab: &Lab, taken: &BTreeMap<IpAddr, &Claim<'_>>, faults: &mut Faults
         }
         let others =
             placed.iter().take(at).filter(|other| other.address.is_some_and(|other| other.0 == address.0));
-        for other in others.filter(|other| !same_order(other, service)) {
+        for other in others.filter(|other| !may_be_same_order(other, service)) {
             let title = format!(
                 "{address} is the address of {} and of {}, on other machines",
                 other.service, service.service
@@ -166,19 +176,23 @@ fn services(lab: &Lab, taken: &BTreeMap<IpAddr, &Claim<'_>>, faults: &mut Faults
             faults
                 .push(fault.help("services share an address only if they share the order of their machines"));
         }
-        shared_zone(lab, service, address, faults);
+        shared_zone(lab, service, address, unread, faults);
     }
 }
 
-fn same_order(one: &Placed<'_>, other: &Placed<'_>) -> bool {
-    one.on.iter().map(At::value).eq(other.on.iter().map(At::value))
+fn may_be_same_order(one: &Placed<'_>, other: &Placed<'_>) -> bool {
+    let is_unknown = one.on.is_empty() || other.on.is_empty();
+    is_unknown || one.on.iter().map(At::value).eq(other.on.iter().map(At::value))
 }
 
-fn shared_zone(lab: &Lab, service: &Placed<'_>, address: &At<Address>, faults: &mut Faults) {
+fn shared_zone(lab: &Lab, service: &Placed<'_>, address: &At<Address>, unread: &Unread, faults: &mut Faults) {
     if lab.zones.is_empty() {
         return;
     }
     let Some((zone, table)) = lab.zone_at(address.0) else {
+        if unread.is_in(&["zones"]) {
+            return;
+        }
         let title = format!("{address} of {} is in no zone", service.service);
         let fault = Fault::new(Code::AddressOutsideZone, address.span(), title);
         faults.push(fault.help(format!("the zones are {}", zones_in_words(lab))));

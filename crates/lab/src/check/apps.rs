@@ -13,18 +13,25 @@ use crate::read::{At, listed};
 pub(super) fn check(lab: &Lab, stacks: &Stacks, unread: &Unread, faults: &mut Faults) {
     for (name, app) in &lab.apps {
         if let Some(serve) = app.serve.as_ref().filter(|serve| !unread.is_part_of(serve.span())) {
-            served(name, app, serve, stacks.get(name), faults);
+            served(name, app, serve, stacks.get(name), unread, faults);
             login(lab, name, serve, unread, faults);
         }
         if let Some(compose) = stacks.get(name) {
             services_named(app, compose, unread, faults);
-            state(name, app, compose, faults);
+            state(name, app, compose, unread, faults);
         }
-        data(lab, name, app, faults);
+        data(lab, name, app, unread, faults);
     }
 }
 
-fn served(name: &AppName, app: &App, serve: &At<Serve>, compose: Option<&Compose>, faults: &mut Faults) {
+fn served(
+    name: &AppName,
+    app: &At<App>,
+    serve: &At<Serve>,
+    compose: Option<&Compose>,
+    unread: &Unread,
+    faults: &mut Faults,
+) {
     if let (Some(url), Some(host)) = (&serve.url, &serve.host) {
         let fault =
             Fault::new(Code::EitherOr, host.span(), format!("{name} is served at `url` and at `host`"));
@@ -36,7 +43,8 @@ fn served(name: &AppName, app: &App, serve: &At<Serve>, compose: Option<&Compose
     let inside =
         compose.and_then(|compose| compose.serving(app)).map(|(_, service)| service.inside.as_slice());
     let one_port = matches!(inside, Some([_]));
-    if through_proxy && serve.port.is_none() && !one_port && (app.stack.is_none() || inside.is_some()) {
+    let is_bare = app.stack.is_none() && !unread.is_part_of(app.span());
+    if through_proxy && serve.port.is_none() && !one_port && (is_bare || inside.is_some()) {
         let fault =
             Fault::new(Code::MissingKey, serve.span(), format!("nobody knows at which port {name} answers"));
         faults.push(fault.help(match app.stack {
@@ -66,7 +74,8 @@ fn login(lab: &Lab, name: &AppName, serve: &At<Serve>, unread: &Unread, faults: 
 fn services_named(app: &App, compose: &Compose, unread: &Unread, faults: &mut Faults) {
     let there: Vec<&str> = compose.services.keys().map(String::as_str).collect();
     let serving = app.serve.as_ref().and_then(|serve| serve.service.as_ref());
-    let database = app.database.as_ref().map(|database| &database.service);
+    let database =
+        app.database.as_ref().map(|database| &database.service).filter(|service| service.is_known());
     for service in serving.into_iter().chain(database) {
         if !compose.services.contains_key(service.as_str()) && !compose.includes_others {
             let title = format!("the compose file has no service `{service}`");
@@ -132,15 +141,32 @@ const STATEFUL: [(&str, &[&str]); 40] = [
 ];
 
 /// What a container writes that is in no volume and in no declared data.
-fn state(name: &AppName, app: &App, compose: &Compose, faults: &mut Faults) {
-    if *app.backup == BackupClass::None {
+fn state(name: &AppName, app: &App, compose: &Compose, unread: &Unread, faults: &mut Faults) {
+    if *app.backup == BackupClass::None || unread.is_part_of(app.data.span()) {
         return;
     }
+    let mut unknown: BTreeMap<&str, Vec<(crate::Span, String)>> = BTreeMap::new();
     for (service_name, service) in &compose.services {
         for mount in service.mounts.iter().filter(|mount| mount.access == Access::ReadWrite) {
             faults.extend(mount_fault(name, service_name, app, mount));
+            let holds_none = NO_STATE.iter().any(|folder| is_under(&mount.target, folder));
+            if let (MountSource::Unknown(variable), false) = (&mount.source, holds_none) {
+                let label = format!("`{service_name}` keeps `{}` there", mount.target);
+                unknown.entry(variable).or_default().push((mount.span, label));
+            }
         }
         faults.extend(unmounted_state(service_name, service));
+    }
+    for (variable, places) in unknown {
+        let title = format!(
+            "nobody knows where {name} keeps its state: nothing in the lab folder gives `{variable}` a value"
+        );
+        let point = app.data.first().map_or("/POOL/APP".to_owned(), |data| data.mount_point());
+        let fault = at_places(Code::StatePlaceUnknown, title, places).map(|fault| {
+            let file = app.stack.as_ref().map_or(String::new(), |stack| format!("`{}/.env`", stack.as_str()));
+            fault.help(format!("give it one in {file}, a folder of the app's data: `{variable}={point}`"))
+        });
+        faults.extend(fault);
     }
 }
 
@@ -179,7 +205,7 @@ fn mount_fault(name: &AppName, service: &str, app: &App, mount: &Mount) -> Optio
                 .label("a new container does not find it again");
             Some(fault.help(format!("give it a name: `- NAME:{target}`")))
         }
-        MountSource::Volume(_) | MountSource::Memory | MountSource::Unknown => None,
+        MountSource::Volume(_) | MountSource::Memory | MountSource::Unknown(_) => None,
     }
 }
 
@@ -219,12 +245,14 @@ fn is_image(image: &str, part: &str) -> bool {
 }
 
 /// An app's data is on its machine, or on the host of its machine.
-fn data(lab: &Lab, name: &AppName, app: &App, faults: &mut Faults) {
-    let own = lab.metal_of(app.on.as_str());
+fn data(lab: &Lab, name: &AppName, app: &App, unread: &Unread, faults: &mut Faults) {
+    // What could not be read of a machine may be what it is a guest of.
+    let is_whole =
+        |metal: &&str| lab.machines.get(*metal).is_some_and(|machine| !unread.is_part_of(machine.span()));
+    let own = lab.metal_of(app.on.as_str()).filter(is_whole);
     for dataset in app.data.iter() {
-        let metal = lab.metal_of(dataset.machine());
-        let known = lab.machines.contains(dataset.machine()) && lab.machines.contains(app.on.as_str());
-        if known && metal != own && own.is_some() {
+        let metal = lab.metal_of(dataset.machine()).filter(is_whole);
+        if metal != own && metal.is_some() && own.is_some() {
             let title = format!("{name} runs on {}, and its data would be on {}", app.on, dataset.machine());
             let fault =
                 Fault::new(Code::DataElsewhere, dataset.span(), title).also(app.on.span(), "it runs here");

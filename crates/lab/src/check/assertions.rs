@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use super::{Unread, and_more};
 use crate::fault::{Code, Fault, Faults};
-use crate::model::{Exception, Lab, Party};
+use crate::model::{Exception, Lab, Party, PolicyRow};
 use crate::names::Label;
-use crate::policy::{Form, From, Matrix, Outcome, Target, evaluate};
+use crate::policy::{Form, From, Known, Matrix, Outcome, Refutation, Sentence, Target, evaluate};
 use crate::read::At;
+use crate::source::Span;
 use crate::value::Date;
 
 /// How many refutations of one sentence are shown.
 const SHOWN: usize = 4;
 
 /// What the matrix and the ways between sites are made of.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 15] = [
     "zones",
     "policy",
     "exceptions",
@@ -27,10 +28,13 @@ const TABLES: [&str; 12] = [
     "proxy",
     "dns",
     "vpn",
+    "bastion",
+    "metrics",
+    "logs",
 ];
 
 /// A part of the lab that is unread can only close what would be open. So what shows that too much is open
-/// stays true, and what shows that something is closed may not be.
+/// stays true, and what shows that something is closed may not be; and nothing is said to hold.
 pub(super) fn check(
     lab: &Lab,
     matrix: &Matrix,
@@ -38,12 +42,16 @@ pub(super) fn check(
     faults: &mut Faults,
 ) -> BTreeMap<Label, Outcome> {
     let mut outcomes = BTreeMap::new();
+    let known = if unread.is_in(&TABLES) { Known::InPart } else { Known::Whole };
     for (name, sentence) in &lab.assert {
         let outcome = match sentence.form {
-            Form::ReachesAll(_) | Form::Reaches(..) | Form::Outage { .. } if unread.is_in(&TABLES) => {
+            Form::ReachesAll(_) | Form::Reaches(..) | Form::Outage { .. } if known == Known::InPart => {
                 Outcome::Unknown
             }
-            _ => evaluate(lab, matrix, sentence),
+            _ => match evaluate(lab, matrix, sentence, known) {
+                Outcome::Holds if known == Known::InPart => Outcome::Unknown,
+                outcome => outcome,
+            },
         };
         if let Outcome::Fails(refutations) = &outcome {
             let mut fault =
@@ -61,11 +69,69 @@ pub(super) fn check(
             if let Some(more) = and_more(SHOWN, refutations.len()) {
                 fault = fault.help(more);
             }
+            if matches!(sentence.form, Form::Never(..) | Form::OnlyFrom(..)) {
+                fault =
+                    services_inside(lab, matrix, sentence, refutations).into_iter().fold(fault, Fault::help);
+            }
             faults.push(fault.help("change the policy, or the sentence if it is no longer what you want"));
         }
         outcomes.insert(name.clone(), outcome);
     }
     outcomes
+}
+
+/// What to do about a sentence on a zone or a machine that a service answers in which others may open: people think
+/// of what else is in the zone when they write it.
+fn services_inside(
+    lab: &Lab,
+    matrix: &Matrix,
+    sentence: &Sentence,
+    refutations: &[Refutation],
+) -> Vec<String> {
+    let (subjects, objects) = sentence.names();
+    let mut services: BTreeMap<&str, String> = BTreeMap::new();
+    for refutation in refutations {
+        let Some(target @ Target::Service(service)) = &refutation.opens else { continue };
+        let (Some(zone), false) =
+            (matrix.entry_zone(target), objects.iter().any(|word| word.text == *service))
+        else {
+            continue;
+        };
+        let row = refutation.because.first().and_then(|because| row_at(lab, because.span));
+        let opened = row.map_or(String::new(), |row| format!(", and the row `{row}` opens it"));
+        services.entry(service).or_insert_with(|| {
+            format!(
+                "`{service}` answers in {zone}{opened}: who may open something in a zone reaches the zone"
+            )
+        });
+    }
+    let Some((service, _)) = services.first_key_value() else { return Vec::new() };
+    let meant = match &sentence.form {
+        Form::Never(..) => {
+            let subjects: Vec<&str> = subjects.iter().map(|word| word.text.as_str()).collect();
+            format!("say what may be opened instead: `{} reach only {service}, …`", subjects.join(", "))
+        }
+        _ => "name what nobody else may open instead of all that is there: an app, a device or `panels`"
+            .to_owned(),
+    };
+    let meant = format!(
+        "if that is meant, {meant}; if it is not, let `{service}` answer in another zone, or close it"
+    );
+    services.into_values().chain([meant]).collect()
+}
+
+/// The row of the policy that says something at this place.
+fn row_at(lab: &Lab, span: Span) -> Option<&str> {
+    let says = |row: &PolicyRow| {
+        let zones = row.zones.iter().map(At::span);
+        row.services
+            .iter()
+            .map(At::span)
+            .chain(zones)
+            .chain(row.reach.iter().map(At::span))
+            .any(|own| own == span)
+    };
+    lab.policy.iter().find(|(_, row)| says(row)).map(|(name, _)| name.as_str())
 }
 
 pub(super) fn check_exceptions(lab: &Lab, matrix: &Matrix, at: Date, faults: &mut Faults) {

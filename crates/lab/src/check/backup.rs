@@ -88,7 +88,9 @@ fn on_itself(lab: &Lab, backup: &At<Backup>, faults: &mut Faults) {
 }
 
 fn pool(lab: &Lab, backup: &At<Backup>, unread: &Unread, faults: &mut Faults) {
-    let Some(machine) = lab.machines.get(backup.on.value()) else { return };
+    let Some(machine) = lab.machines.get(backup.on.value()).filter(|_| backup.pool.is_known()) else {
+        return;
+    };
     if machine.pools.contains(backup.pool.as_str()) || unread.is_part_of(machine.pools.span()) {
         return;
     }

@@ -15,7 +15,7 @@ pub(super) fn check(lab: &Lab, unread: &Unread, faults: &mut Faults) {
         for (pool_name, pool) in &machine.pools {
             disks_there(name, machine, pool, unread, faults);
             disks_taken(name, pool_name, pool, &mut taken, faults);
-            layout(machine, pool_name, pool, faults);
+            layout(machine, pool_name, pool, unread, faults);
         }
     }
     for (dataset, span) in datasets(lab) {
@@ -59,7 +59,10 @@ fn disks_taken<'l>(
     }
 }
 
-fn layout(machine: &Machine, pool_name: &Label, pool: &At<Pool>, faults: &mut Faults) {
+fn layout(machine: &Machine, pool_name: &Label, pool: &At<Pool>, unread: &Unread, faults: &mut Faults) {
+    if !pool.disks.is_known() || unread.is_part_of(pool.disks.span()) {
+        return;
+    }
     let fewest = pool.layout.fewest_disks();
     if pool.disks.len() < fewest {
         let title = match (*pool.layout, pool.disks.len()) {

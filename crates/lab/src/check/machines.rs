@@ -13,7 +13,7 @@ use crate::value::{Power, Size};
 pub(super) fn check(lab: &Lab, unread: &Unread, faults: &mut Faults) {
     guests(lab, unread, faults);
     memory(lab, faults);
-    power(lab, faults);
+    power(lab, unread, faults);
 }
 
 fn guests(lab: &Lab, unread: &Unread, faults: &mut Faults) {
@@ -87,17 +87,22 @@ fn in_words(size: Size) -> String {
     }
 }
 
-fn power(lab: &Lab, faults: &mut Faults) {
+fn power(lab: &Lab, unread: &Unread, faults: &mut Faults) {
     let Some(limit) = &lab.lab.power else { return };
-    let counts = |site: &str| match &limit.sites {
-        Some(sites) => sites.iter().any(|own| own.as_str() == site),
-        None => lab.sites.get(site).is_none_or(|site| site.provider.is_none()),
+    // A machine that may be elsewhere is not counted: its zone or its site could not be read.
+    let counts = |machine: &str| match (lab.site_of_machine(machine), &limit.sites) {
+        (None, _) => !unread.is_in(&["zones"]),
+        (Some(site), Some(sites)) => sites.iter().any(|own| own.as_str() == site),
+        (Some(site), None) => match lab.sites.get(site) {
+            Some(site) => site.provider.is_none(),
+            None => !unread.is_in(&["sites"]),
+        },
     };
     let mut users: Vec<(&MachineName, Power, Span)> = Vec::new();
     for (name, machine) in &lab.machines {
         let power = machine.hardware.as_ref().and_then(|hardware| hardware.power.as_ref());
         if let Some(power) = power
-            && lab.site_of_machine(name.as_str()).is_none_or(counts)
+            && counts(name.as_str())
         {
             users.push((name, **power, power.span()));
         }

@@ -2,29 +2,37 @@
 
 use std::collections::BTreeMap;
 
+use super::Unread;
 use crate::fault::{Code, Fault, Faults, nearest};
 use crate::follow::{Follows, Name, Owner};
 use crate::model::Lab;
+use crate::names::AppName;
 use crate::naming;
+use crate::source::Span;
 use crate::value::Version;
 
 /// The longest domain: names of machines (63) and of apps (100) have room under it.
 const MAX_DOMAIN: usize = 150;
 
-pub(super) fn check(lab: &Lab, follows: &Follows, faults: &mut Faults) {
-    taken(follows, faults);
+pub(super) fn check(lab: &Lab, follows: &Follows, unread: &Unread, faults: &mut Faults) {
+    let owners = taken(follows, faults);
+    urls(lab, &owners, unread, faults);
     schemes(lab, faults);
     domain(lab, faults);
 }
 
-/// Two things that make one DNS name.
-fn taken(follows: &Follows, faults: &mut Faults) {
+/// Two things that make one DNS name. Says who has each.
+fn taken<'f>(follows: &'f Follows, faults: &mut Faults) -> BTreeMap<&'f str, &'f Name> {
     let mut owners: BTreeMap<&str, &Name> = BTreeMap::new();
     for name in &follows.names {
         let Some(first) = owners.get(name.name.as_str()) else {
             owners.insert(&name.name, name);
             continue;
         };
+        // Two things of one name are one mistake, which `name-taken` has said.
+        if thing(&name.owner).is_some_and(|own| thing(&first.owner) == Some(own)) {
+            continue;
+        }
         let (Some(here), Some(there)) = (name.from.first(), first.from.first()) else { continue };
         let (here, owner, there, other) = match here >= there {
             true => (here, &name.owner, there, &first.owner),
@@ -36,6 +44,63 @@ fn taken(follows: &Follows, faults: &mut Faults) {
                 .label(format!("{} here", words(owner)))
                 .also(*there, format!("{} here", words(other)))
                 .help("rename one of them, or give the app another `host`"),
+        );
+    }
+    owners
+}
+
+/// The name of what shares its space of names with everything that rules may name.
+fn thing(owner: &Owner) -> Option<&str> {
+    match owner {
+        Owner::Machine(name) => Some(name.as_str()),
+        Owner::Device(name) => Some(name.as_str()),
+        Owner::Router(name) => Some(name.as_str()),
+        Owner::Gear(name) => Some(name),
+        Owner::App(name) => Some(name.as_str()),
+        Owner::Service(_) | Owner::Rewrite => None,
+    }
+}
+
+/// Apps with a `url` whose host is a name of the lab that leads elsewhere, or that is another app's as well. The
+/// name of the app's own machine (or of its host) leads to it, and a rewrite may lead anywhere.
+fn urls(lab: &Lab, owners: &BTreeMap<&str, &Name>, unread: &Unread, faults: &mut Faults) {
+    let mut given: BTreeMap<(&str, u16, &str), (&AppName, Span)> = BTreeMap::new();
+    let urls = lab.apps.iter().filter_map(|(name, app)| Some((name, app, app.serve.as_ref()?.url.as_ref()?)));
+    let mut urls: Vec<_> = urls.collect();
+    urls.sort_by_key(|(_, _, url)| url.span());
+    for (name, app, url) in urls {
+        let leads_to_it = |owner: &Owner| match owner {
+            Owner::Rewrite => true,
+            Owner::Machine(machine) => {
+                unread.is_in(&["machines"])
+                    || !app.on.is_known()
+                    || machine == app.on.value()
+                    || lab.metal_of(app.on.as_str()) == Some(machine.as_str())
+            }
+            _ => false,
+        };
+        if let Some(owner) = owners.get(url.host.as_str()).filter(|owner| !leads_to_it(&owner.owner))
+            && let Some(there) = owner.from.first()
+        {
+            faults.push(
+                Fault::new(Code::DnsNameTaken, url.span(), format!("two things would be `{}`", url.host))
+                    .label(format!("the app {name} here"))
+                    .also(*there, format!("{} here", words(&owner.owner)))
+                    .help("give the app another name in its `url`, or rename the other"),
+            );
+            continue;
+        }
+        let Some((other, there)) = given.insert((&url.host, url.port, url.path()), (name, url.span())) else {
+            continue;
+        };
+        faults.push(
+            Fault::new(
+                Code::DnsNameTaken,
+                url.span(),
+                format!("{other} and {name} are both at `{}`", url.value()),
+            )
+            .also(there, "given first here")
+            .help("each app has an address of its own"),
         );
     }
 }

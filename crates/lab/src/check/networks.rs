@@ -12,12 +12,12 @@ use crate::source::Span;
 pub(super) fn check(lab: &Lab, unread: &Unread, faults: &mut Faults) {
     zones_overlap(lab, faults);
     vlans(lab, faults);
-    gateways(lab, faults);
+    gateways(lab, unread, faults);
     members(lab, faults);
     switch_ports(lab, faults);
     asns(lab, unread, faults);
     for (name, tunnel) in &lab.tunnels {
-        tunnel_ends(name, tunnel, faults);
+        tunnel_ends(name, tunnel, unread, faults);
         tunnel_kind(lab, tunnel, unread, faults);
     }
     tunnel_nets(lab, faults);
@@ -43,7 +43,7 @@ fn zones_overlap(lab: &Lab, faults: &mut Faults) {
 fn vlans(lab: &Lab, faults: &mut Faults) {
     let mut taken: BTreeMap<(&str, i64), (&str, Span)> = BTreeMap::new();
     for (name, zone) in &lab.zones {
-        let Some(vlan) = &zone.vlan else { continue };
+        let Some(vlan) = zone.vlan.as_ref().filter(|_| zone.site.is_known()) else { continue };
         let here = (name.as_str(), vlan.span());
         let Some(there) = taken.insert((zone.site.as_str(), vlan.0), here) else { continue };
         let (second, first) = if here.1 > there.1 { (here, there) } else { (there, here) };
@@ -57,10 +57,10 @@ fn vlans(lab: &Lab, faults: &mut Faults) {
     }
 }
 
-fn gateways(lab: &Lab, faults: &mut Faults) {
+fn gateways(lab: &Lab, unread: &Unread, faults: &mut Faults) {
     for (name, zone) in &lab.zones {
         for gateway in zone.gateway.iter().flat_map(|gateways| gateways.iter()) {
-            if !zone.holds(gateway.0) {
+            if !zone.holds(gateway.0) && zone.cidr.is_known() && !unread.is_part_of(zone.cidr.span()) {
                 let title = format!("the gateway {gateway} is outside {name}");
                 let cidrs: Vec<String> = zone.cidr.iter().map(ToString::to_string).collect();
                 faults.push(
@@ -154,7 +154,7 @@ fn asns(lab: &Lab, unread: &Unread, faults: &mut Faults) {
     }
 }
 
-fn tunnel_ends(name: &TunnelName, tunnel: &At<Tunnel>, faults: &mut Faults) {
+fn tunnel_ends(name: &TunnelName, tunnel: &At<Tunnel>, unread: &Unread, faults: &mut Faults) {
     match tunnel.between.as_slice() {
         [one, other] if one.value() == other.value() => {
             let title = format!("{name} begins and ends at `{one}`");
@@ -162,6 +162,7 @@ fn tunnel_ends(name: &TunnelName, tunnel: &At<Tunnel>, faults: &mut Faults) {
             faults.push(fault.also(one.span(), "it begins here").help("a tunnel joins two routers"));
         }
         [_, _] => {}
+        _ if !tunnel.between.is_known() || unread.is_part_of(tunnel.between.span()) => {}
         ends => {
             let title = format!("{name} has {} end{}", ends.len(), if ends.len() == 1 { "" } else { "s" });
             let fault = Fault::new(Code::TunnelEnd, tunnel.between.span(), title);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::Unread;
 use crate::fault::{Code, Fault, Faults};
 use crate::follow::Stacks;
 use crate::model::{Lab, ServiceName};
@@ -18,11 +19,11 @@ struct Want {
     span: Span,
 }
 
-pub(super) fn check(lab: &Lab, stacks: &Stacks, faults: &mut Faults) {
+pub(super) fn check(lab: &Lab, stacks: &Stacks, unread: &Unread, faults: &mut Faults) {
     let mut wants: BTreeMap<&str, Vec<Want>> = BTreeMap::new();
     services(lab, &mut wants);
     panels(lab, &mut wants);
-    apps(lab, stacks, &mut wants);
+    apps(lab, stacks, unread, &mut wants);
     for (machine, mut wants) in wants {
         wants.sort_by_key(|want| want.span);
         for (at, want) in wants.iter().enumerate() {
@@ -96,8 +97,8 @@ fn panels<'l>(lab: &'l Lab, wants: &mut BTreeMap<&'l str, Vec<Want>>) {
     }
 }
 
-fn apps<'l>(lab: &'l Lab, stacks: &Stacks, wants: &mut BTreeMap<&'l str, Vec<Want>>) {
-    for (name, app) in &lab.apps {
+fn apps<'l>(lab: &'l Lab, stacks: &Stacks, unread: &Unread, wants: &mut BTreeMap<&'l str, Vec<Want>>) {
+    for (name, app) in lab.apps.iter().filter(|(_, app)| app.on.is_known()) {
         let own = wants.entry(app.on.as_str()).or_default();
         if let Some(compose) = stacks.get(name) {
             for (service, found) in &compose.services {
@@ -110,7 +111,9 @@ fn apps<'l>(lab: &'l Lab, stacks: &Stacks, wants: &mut BTreeMap<&'l str, Vec<Wan
             }
             continue;
         }
-        let port = app.serve.as_ref().and_then(|serve| serve.port.as_ref()).filter(|_| app.stack.is_none());
+        // The port of an app with a stack is one of its container.
+        let is_bare = app.stack.is_none() && !unread.is_part_of(app.span());
+        let port = app.serve.as_ref().and_then(|serve| serve.port.as_ref()).filter(|_| is_bare);
         own.extend(port.and_then(|port| {
             let number = u16::try_from(port.0).ok()?;
             let what = format!("the app {name}");

@@ -12,7 +12,7 @@ use crate::value::{ListSource, UpstreamKind};
 
 pub(super) fn check(lab: &Lab, folder: &Folder, options: &Options, unread: &Unread, faults: &mut Faults) {
     for placed in lab.placed() {
-        order(lab, &placed, faults);
+        order(lab, &placed, unread, faults);
     }
     for machine in lab.watch.iter().flat_map(|watch| watch.from.iter()) {
         agent(lab, machine, "watches from it", faults);
@@ -23,7 +23,7 @@ pub(super) fn check(lab: &Lab, folder: &Folder, options: &Options, unread: &Unre
     not_run_yet(lab, options, faults);
 }
 
-fn order(lab: &Lab, placed: &Placed<'_>, faults: &mut Faults) {
+fn order(lab: &Lab, placed: &Placed<'_>, unread: &Unread, faults: &mut Faults) {
     for (at, machine) in placed.on.iter().enumerate() {
         if let Some(first) = placed.on.iter().take(at).find(|first| first.value() == machine.value()) {
             let title = format!("{machine} stands twice in the order of {}", placed.service);
@@ -36,6 +36,7 @@ fn order(lab: &Lab, placed: &Placed<'_>, faults: &mut Faults) {
     let by_address = [ServiceName::Dns, ServiceName::Proxy, ServiceName::Vpn, ServiceName::Bastion];
     if let ([first, second, ..], None) = (placed.on, placed.address)
         && by_address.contains(&placed.service)
+        && !unread.is_part_of(placed.span)
     {
         let title = format!("nothing moves from {first} to {second} when {first} dies");
         let fault = Fault::new(Code::OrderWithoutAddress, second.span(), title);
@@ -86,7 +87,7 @@ fn dns(lab: &Lab, folder: &Folder, unread: &Unread, faults: &mut Faults) {
             }
         }
     }
-    if dns.upstreams.is_empty() && !unread.is_part_of(dns.upstreams.span()) {
+    if dns.upstreams.is_empty() && dns.upstreams.is_known() && !unread.is_part_of(dns.upstreams.span()) {
         let fault = Fault::new(Code::MissingKey, dns.upstreams.span(), "there is no upstream to ask");
         faults.push(fault.help("name at least one server, such as \"9.9.9.9\""));
     }
@@ -99,10 +100,10 @@ fn dns(lab: &Lab, folder: &Folder, unread: &Unread, faults: &mut Faults) {
             faults.push(fault.help("put it there, or write the URL of a list"));
         }
     }
-    rewrites(lab, faults);
+    rewrites(lab, unread, faults);
 }
 
-fn rewrites(lab: &Lab, faults: &mut Faults) {
+fn rewrites(lab: &Lab, unread: &Unread, faults: &mut Faults) {
     for (name, target) in lab.dns.iter().flat_map(|dns| dns.rewrites.iter()) {
         let text = target.as_str();
         let alias = crate::value::Domain::parse(text);
@@ -114,7 +115,9 @@ fn rewrites(lab: &Lab, faults: &mut Faults) {
         } else if text == name.as_str() {
             let fault = Fault::new(Code::BadValue, target.span(), format!("{name} is rewritten to itself"));
             faults.push(fault.help("write what it should answer instead"));
-        } else if let Some(alias) = alias.filter(|alias| !is_address && !alias.is_in(&lab.lab.domain)) {
+        } else if let Some(alias) = alias.filter(|alias| !is_address && !alias.is_in(&lab.lab.domain))
+            && !unread.is_in(&["lab"])
+        {
             let title = format!(
                 "this version answers a rewrite to an address or to a name of the lab, not to {alias}"
             );

@@ -173,6 +173,9 @@ codes! {
     GroupIsEmpty = "group-is-empty", Error;
     /// An app asks for the login page, and the lab has no `[auth]`.
     LoginWithoutAuth = "login-without-auth", Error;
+    /// An app is to be reached by a name, or to have the login page in front of it, and the lab has no `[proxy]`
+    /// that would do it.
+    AppWithoutProxy = "app-without-proxy", Warning;
     /// A compose file is not YAML, or not a compose file.
     ComposeSyntax = "compose-syntax", Error;
     /// The compose file has no such service, or several and the lab does not say which one serves.
@@ -180,6 +183,9 @@ codes! {
     /// A container keeps state outside any volume or declared data: it goes when the container goes, or is
     /// left out of every copy.
     StateOutsideData = "state-outside-data", Warning;
+    /// A container keeps state at a place that a variable names, and nothing in the lab folder gives it a value:
+    /// nobody knows whether a copy has it.
+    StatePlaceUnknown = "state-place-unknown", Warning;
     /// An app keeps its data on a machine that is neither its own nor its host.
     DataElsewhere = "data-elsewhere", Error;
 

@@ -156,7 +156,7 @@ impl Lab {
     /// The site of a machine: that of its zone, or of the zone of what it is a guest of.
     pub fn site_of_machine(&self, machine: &str) -> Option<&str> {
         let zone = self.zones.get(self.zone_of_machine(machine)?)?;
-        Some(zone.site.as_str())
+        Some(zone.site.as_str()).filter(|_| zone.site.is_known())
     }
 
     /// The machine of metal that a machine is in the end: itself, its host, the host of its host.
@@ -177,7 +177,7 @@ impl Lab {
         &'l self,
         router: &'l Router,
     ) -> impl Iterator<Item = (&'l ZoneName, &'l At<Zone>)> {
-        self.zones.iter().filter(|(_, zone)| zone.site == router.site)
+        self.zones.iter().filter(|(_, zone)| zone.site.is_known() && zone.site == router.site)
     }
 
     /// What a name in a rule stands for; `None` if it is nothing that could be read.
@@ -191,17 +191,12 @@ impl Lab {
         if name == "internet" {
             return Some(Party::Internet);
         }
-        if let Some((zone, _)) = self.zones.iter().find(|(zone, _)| zone.as_str() == name) {
-            return Some(Party::Zone(zone.clone()));
-        }
-        if let Some((machine, _)) = self.machines.iter().find(|(machine, _)| machine.as_str() == name) {
-            return Some(Party::Machine(machine.clone()));
-        }
-        if let Some((device, _)) = self.devices.iter().find(|(device, _)| device.as_str() == name) {
-            return Some(Party::Device(device.clone()));
-        }
-        if let Some((app, _)) = self.apps.iter().find(|(app, _)| app.as_str() == name) {
-            return Some(Party::App(app.clone()));
+        let zone = self.zones.key(name).map(|zone| Party::Zone(zone.clone()));
+        let machine = || self.machines.key(name).map(|machine| Party::Machine(machine.clone()));
+        let device = || self.devices.key(name).map(|device| Party::Device(device.clone()));
+        let app = || self.apps.key(name).map(|app| Party::App(app.clone()));
+        if let Some(party) = zone.or_else(machine).or_else(device).or_else(app) {
+            return Some(party);
         }
         own(self.routers.contains(name) || self.switches.contains(name) || self.access_points.contains(name))
             .map(Party::Gear)
@@ -210,7 +205,7 @@ impl Lab {
     /// The zone that a party is in; of an app, that of its machine. `None` for the internet and for gear.
     pub fn zone_of_party(&self, party: &Party) -> Option<&ZoneName> {
         match party {
-            Party::Zone(zone) => self.zones.iter().map(|(name, _)| name).find(|name| *name == zone),
+            Party::Zone(zone) => self.zones.key(zone),
             Party::Machine(machine) => self.zone_of_machine(machine.as_str()),
             Party::Device(device) => self.devices.get(device).and_then(|device| self.zone_of_device(device)),
             Party::App(app) => self.zone_of_machine(self.apps.get(app)?.on.as_str()),

@@ -1,8 +1,9 @@
 //! Whether the sentences of `[assert]` are true of the matrix, and what refutes those that are not.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use super::matrix::{Because, From, Matrix, Opening, Target, is_published};
+use super::outage::{Outage, Way, outages};
 use super::sentence::{Form, Sentence, Word};
 use crate::model::{Lab, Party, PolicyService};
 use crate::names::{AppName, MachineName, ZoneName};
@@ -14,7 +15,7 @@ pub enum Outcome {
     Holds,
     /// It is not, and this shows it.
     Fails(Vec<Refutation>),
-    /// A name in it is nothing that could be read, so that nothing can be said.
+    /// What could be read of the lab neither proves nor refutes it.
     Unknown,
 }
 
@@ -25,6 +26,8 @@ pub struct Refutation {
     pub what: String,
     /// The lines that make it so.
     pub because: Vec<Because>,
+    /// What may be opened that should not; none if it is an exception, or something that may not be opened.
+    pub opens: Option<Target>,
 }
 
 /// A subject: an origin, and the one thing in it that is meant, if it is not all of it.
@@ -46,9 +49,18 @@ enum Object {
     App(AppName),
 }
 
+/// How much of the lab the matrix was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// All of it.
+    Whole,
+    /// What could be read. What may be opened may be opened; where it ends is not always known.
+    InPart,
+}
+
 /// Whether the sentence is true.
-pub fn evaluate(lab: &Lab, matrix: &Matrix, sentence: &Sentence) -> Outcome {
-    let judge = Judge { lab, matrix };
+pub fn evaluate(lab: &Lab, matrix: &Matrix, sentence: &Sentence, known: Known) -> Outcome {
+    let judge = Judge { lab, matrix, known };
     let refutations = match &sentence.form {
         Form::ReachesAll(subjects) => judge.each_subject(subjects, |subject| judge.closed_cells(subject)),
         Form::Reaches(subjects, objects) => judge.each_object(objects, |objects| {
@@ -75,6 +87,7 @@ pub fn evaluate(lab: &Lab, matrix: &Matrix, sentence: &Sentence) -> Outcome {
 struct Judge<'l> {
     lab: &'l Lab,
     matrix: &'l Matrix,
+    known: Known,
 }
 
 impl Judge<'_> {
@@ -180,7 +193,9 @@ impl Judge<'_> {
     /// What the subject can open that is none of the objects.
     fn beyond(&self, subject: &Subject, objects: &[&Object]) -> Vec<Refutation> {
         let other = |target: &Target| {
-            !self.is_own(subject, target) && !objects.iter().any(|object| self.covers(object, target))
+            !self.is_own(subject, target)
+                && !self.may_be_anywhere(target)
+                && !objects.iter().any(|object| self.covers(object, target))
         };
         let mut refutations = self.open_cells(subject, other);
         let openings = self.openings_of(subject);
@@ -220,7 +235,10 @@ impl Judge<'_> {
         self.matrix
             .row(&subject.from)
             .filter(|(target, cell)| cell.is_open() && wanted(target))
-            .map(|(target, cell)| refuted(format!("{} may open {target}", subject.word), cell.reasons()))
+            .map(|(target, cell)| Refutation {
+                opens: Some(target.clone()),
+                ..refuted(format!("{} may open {target}", subject.word), cell.reasons())
+            })
             .collect()
     }
 
@@ -247,6 +265,12 @@ impl Judge<'_> {
         let ends_in = self.matrix.entry_zone(target);
         matches!(&subject.from, From::Zone(own) if ends_in == Some(own))
             && !self.matrix.is_behind_proxy(target)
+    }
+
+    /// Whether the target ends in a zone that could not be read: it may be one that a sentence allows.
+    fn may_be_anywhere(&self, target: &Target) -> bool {
+        let never_placed = matches!(target, Target::Internet | Target::Service("dhcp" | "ntp"));
+        self.known == Known::InPart && !never_placed && self.matrix.entry_zone(target).is_none()
     }
 
     /// Whether the target is the object, or one of those that it stands for.
@@ -321,10 +345,10 @@ impl Judge<'_> {
         }
     }
 
-    /// Every set of `down` tunnels that, when down, leaves two sites without a way that is short enough.
+    /// Every outage of up to `down` tunnels that leaves two sites without a way that is short enough.
     fn outages(&self, down: usize, within: Option<usize>) -> Vec<Refutation> {
         let site = |router: &str| self.lab.routers.get(router).map(|router| router.site.as_str());
-        let tunnels: Vec<Way> = self
+        let tunnels: Vec<Way<'_>> = self
             .lab
             .tunnels
             .iter()
@@ -336,85 +360,22 @@ impl Judge<'_> {
         let zones = self.lab.zones.iter().map(|(_, zone)| zone.site.as_str());
         let sites: BTreeSet<&str> =
             self.lab.routers.iter().map(|(_, router)| router.site.as_str()).chain(zones).collect();
-        let mut refutations = Vec::new();
-        for cut in subsets(tunnels.len(), down.min(tunnels.len())) {
-            let up = tunnels.iter().enumerate().filter(|(at, _)| !cut.contains(at)).map(|(_, way)| way);
-            let ways = Ways::of(up);
-            let cut: Vec<&str> = cut.iter().filter_map(|at| tunnels.get(*at)).map(|way| way.tunnel).collect();
-            let when =
-                if cut.is_empty() { "as it is".to_owned() } else { format!("without {}", cut.join(" and ")) };
-            for (at, from) in sites.iter().enumerate() {
-                let hops = ways.hops_from(from);
-                for to in sites.iter().skip(at + 1) {
-                    let what = match (hops.get(to), within) {
-                        (None, _) => format!("{when}, {from} and {to} have no way to each other"),
-                        (Some(hops), Some(within)) if *hops > within => {
-                            format!("{when}, the way from {from} to {to} is {hops} hops long")
-                        }
-                        _ => continue,
-                    };
-                    refutations.push(refuted(what, &[]));
-                }
-            }
-        }
-        refutations
-    }
-}
-
-/// A tunnel between two sites.
-struct Way<'l> {
-    tunnel: &'l str,
-    ends: [&'l str; 2],
-}
-
-/// The sites that each site has a tunnel to.
-struct Ways<'l>(BTreeMap<&'l str, Vec<&'l str>>);
-
-impl<'l> Ways<'l> {
-    fn of<'w>(ways: impl Iterator<Item = &'w Way<'l>>) -> Self
-    where
-        'l: 'w,
-    {
-        let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for Way { ends: [one, other], .. } in ways {
-            next.entry(one).or_default().push(other);
-            next.entry(other).or_default().push(one);
-        }
-        Self(next)
-    }
-
-    /// How many tunnels the shortest way from a site to each other crosses.
-    fn hops_from(&self, start: &'l str) -> BTreeMap<&'l str, usize> {
-        let mut hops = BTreeMap::from([(start, 0)]);
-        let mut queue = VecDeque::from([(start, 0)]);
-        while let Some((at, distance)) = queue.pop_front() {
-            for to in self.0.get(at).into_iter().flatten() {
-                if !hops.contains_key(to) {
-                    hops.insert(to, distance + 1);
-                    queue.push_back((to, distance + 1));
-                }
-            }
-        }
-        hops
+        let told = |outage: Outage<'_>| {
+            let when = match outage.down.as_slice() {
+                [] => "as it is".to_owned(),
+                down => format!("without {}", down.join(" and ")),
+            };
+            let (from, to) = (outage.from, outage.to);
+            let what = match outage.hops {
+                None => format!("{when}, {from} and {to} have no way to each other"),
+                Some(hops) => format!("{when}, the way from {from} to {to} is {hops} hops long"),
+            };
+            refuted(what, &[])
+        };
+        outages(&sites, &tunnels, down, within).into_iter().map(told).collect()
     }
 }
 
 fn refuted(what: String, because: &[Because]) -> Refutation {
-    Refutation { what, because: because.to_vec() }
-}
-
-/// The sets of exactly `size` numbers below `count`. Fewer tunnels down are better than more, so that these
-/// are the worst cases.
-fn subsets(count: usize, size: usize) -> Vec<Vec<usize>> {
-    if size == 0 {
-        return vec![Vec::new()];
-    }
-    let mut sets = Vec::new();
-    for last in (size - 1)..count {
-        for mut set in subsets(last, size - 1) {
-            set.push(last);
-            sets.push(set);
-        }
-    }
-    sets
+    Refutation { what, because: because.to_vec(), opens: None }
 }

@@ -89,7 +89,7 @@ impl Sentence {
     }
 
     /// Its subjects and its objects.
-    fn names(&self) -> (&[Word], &[Word]) {
+    pub(crate) fn names(&self) -> (&[Word], &[Word]) {
         match &self.form {
             Form::ReachesAll(subjects) => (subjects, &[]),
             Form::Reaches(subjects, objects)

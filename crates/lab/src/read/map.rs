@@ -38,6 +38,14 @@ impl<K: Ord, V> Map<K, V> {
         self.0.get(key)
     }
 
+    /// The name itself, as the map has it.
+    pub(crate) fn key<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&K>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.0.get_key_value(key).map(|(key, _)| key)
+    }
+
     /// Whether there is one of that name.
     pub fn contains<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
@@ -137,6 +145,10 @@ impl<V: Value> Value for Vec<At<V>> {
     fn shape() -> Shape {
         Shape::List(Box::new(V::shape()))
     }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self::new())
+    }
 }
 
 fn read_list<V: Value>(list: Span, nodes: &[Node], reader: &mut Reader) -> Vec<At<V>> {
@@ -148,7 +160,8 @@ fn read_list<V: Value>(list: Span, nodes: &[Node], reader: &mut Reader) -> Vec<A
     values
 }
 
-/// One value, or a list of them: `on = "naxos"`, `on = ["naxos", "anafi"]`. Never empty.
+/// One value, or a list of them: `on = "naxos"`, `on = ["naxos", "anafi"]`. Empty only where it stands in for what
+/// could not be read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OneOrMany<V>(Vec<At<V>>);
 
@@ -184,6 +197,10 @@ impl<V: Value> Value for OneOrMany<V> {
 
     fn shape() -> Shape {
         Shape::OneOrMany(Box::new(V::shape()))
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self(Vec::new()))
     }
 }
 

@@ -159,6 +159,15 @@ impl Shape {
         }
     }
 
+    /// What a name in it may be the name of; empty if no name belongs there.
+    pub(crate) fn nouns(&self) -> &'static [Noun] {
+        match self {
+            Self::Name(nouns) => nouns,
+            Self::List(shape) | Self::OneOrMany(shape) => shape.nouns(),
+            _ => &[],
+        }
+    }
+
     /// The table in it, if there is one: of a list or map, that of its values.
     pub fn table(&self) -> Option<&'static TableInfo> {
         match self {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{At, Reader, TableInfo, Value};
 use crate::fault::{Code, Fault, nearest};
+use crate::names::Names;
 use crate::source::Span;
 use crate::tree::{Entry, Kind, Node, Table};
 
@@ -214,13 +215,13 @@ impl<'n> Fields<'n> {
         if self.find(ident, reader).is_none()
             && let Some(field) = self.info.fields.iter().find(|field| field.ident == ident)
         {
-            reader.fault(missing_key(field, self.span));
+            reader.fault(missing_key(field, self.span, &reader.names));
         }
-        self.optional(ident, reader)
+        self.optional(ident, reader).or_else(|| Some(At::stand_in(T::stand_in()?, self.span)))
     }
 }
 
-fn missing_key(field: &'static super::FieldInfo, table: Span) -> Fault {
+fn missing_key(field: &'static super::FieldInfo, table: Span, names: &Names) -> Fault {
     let key = field.key();
     let summary = field.doc.split_once(". ").map_or(field.doc, |(first, _)| first).trim_end_matches('.');
     let mut letters = summary.chars();
@@ -231,9 +232,14 @@ fn missing_key(field: &'static super::FieldInfo, table: Span) -> Fault {
         return Fault::new(Code::MissingKey, table, format!("the lab file has no `[{key}]`"))
             .help(format!("it says {summary}"));
     }
-    Fault::new(Code::MissingKey, table, format!("`{key}` is missing"))
+    let shape = (field.shape)();
+    let fault = Fault::new(Code::MissingKey, table, format!("`{key}` is missing"))
         .label("this table needs it")
-        .help(format!("`{key}` is {summary}: {}", (field.shape)().words()))
+        .help(format!("`{key}` is {summary}: {}", shape.words()));
+    match shape.nouns() {
+        [] => fault,
+        nouns => names.to_choose_from(nouns).into_iter().fold(fault, Fault::help),
+    }
 }
 
 /// Words that people bring along from other programs, and the key that they mean.

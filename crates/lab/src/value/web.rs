@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::address::parse_port;
 use crate::names::why_no_label;
-use crate::read::{FromText, TextInfo, Wrong, text_keys, text_values};
+use crate::read::{FromText, TextInfo, UNKNOWN, Wrong, text_keys, text_values};
 
 text_values!(Domain, HostName, Url, Endpoint, Upstream, ListSource, StorageUrl, Version, Text, Pattern);
 text_keys!(Pattern);
@@ -140,6 +140,12 @@ impl Url {
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// What stands behind host and port, without a slash at its end: `/shop`; empty for the host alone.
+    pub fn path(&self) -> &str {
+        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        rest.find(['/', '?', '#']).map_or("", |at| rest.split_at(at).1).trim_end_matches('/')
     }
 }
 
@@ -406,6 +412,10 @@ impl FromText for Text {
 
     fn to_text(&self) -> String {
         self.0.clone()
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self::known(UNKNOWN))
     }
 }
 

@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
+#[allow(unused_imports, reason = "not every test file needs everything")]
+pub(crate) use testlab::{find, has, root, wait_for};
 
 /// The binary, in the root of the project, with nothing of the surroundings that would change what it does.
 pub(crate) fn polis(arguments: &[&str]) -> Command {
@@ -42,26 +41,6 @@ impl From<Output> for Said {
 
 pub(crate) fn run(command: &mut Command) -> Said {
     command.output().unwrap().into()
-}
-
-/// Whether the programs are here. A test that goes without them is counted, and fails where it must not.
-pub(crate) fn has(test: &str, programs: &[&str]) -> bool {
-    let missing: Vec<&str> = programs.iter().copied().filter(|program| find(program).is_none()).collect();
-    if missing.is_empty() {
-        return true;
-    }
-    let why = format!("needs {}", missing.join(", "));
-    assert!(std::env::var_os("POLIS_STRICT").is_none(), "{test} {why}");
-    let folder = root().join("target/skipped");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join(test), why).unwrap();
-    false
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let more = [PathBuf::from("/usr/sbin"), PathBuf::from("/sbin"), root().join("target/tools/bin")];
-    std::env::split_paths(&path).chain(more).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 /// A program from outside.
@@ -132,16 +111,6 @@ fn copy(from: &Path, to: &Path) {
             true => copy(&entry.path(), &target),
             false => assert!(std::fs::copy(entry.path(), target).is_ok()),
         }
-    }
-}
-
-/// Waits until a condition holds; the test fails if it does not come to that.
-#[track_caller]
-pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(20), "it never happened: {what}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

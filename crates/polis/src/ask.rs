@@ -1,0 +1,158 @@
+//! Commands that ask a running Polis: `plan`, `status`, `events`, `overlay`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lab::names::MachineName;
+use runtime::compare::{self, Difference, Planned};
+use runtime::link::{Question, Reply, ask_socket, status_text};
+use runtime::{Given, clock};
+
+use crate::args::{Args, AskArgs, EventsArgs, OverlayCommand, StatusArgs};
+use crate::fault::Fault;
+use crate::laboratory;
+use crate::run::services;
+use crate::show::print;
+
+/// How often events are asked for that happen from now on.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+/// Asks the Polis of this machine, and waits.
+fn ask(args: &AskArgs, question: &Question) -> Result<Reply, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Start)?;
+    let reply = runtime.block_on(ask_socket(&args.place.socket(), question))?;
+    match reply {
+        Reply::Fault { what, help } => Err(Fault::Said { what, help: Some(help) }),
+        Reply::Unknown { why } => Err(Fault::Said { what: why, help: None }),
+        reply => Ok(reply),
+    }
+}
+
+/// Asks it, or another machine over the link.
+fn ask_of(of: &StatusArgs, question: Question) -> Result<Reply, Fault> {
+    match &of.machine {
+        Some(machine) => {
+            let question = Question::Ask { machine: machine.clone(), question: Box::new(question) };
+            ask(&of.ask, &question)
+        }
+        None => ask(&of.ask, &question),
+    }
+}
+
+fn odd() -> Fault {
+    Fault::Said {
+        what: "it answered something else".to_owned(),
+        help: Some("are both of one version?".to_owned()),
+    }
+}
+
+pub(crate) fn status(of: &StatusArgs) -> Result<ExitCode, Fault> {
+    let Reply::Status(status) = ask_of(of, Question::Status)? else { return Err(odd()) };
+    if of.ask.json {
+        print_json(&status);
+    } else {
+        print(&status_text(&status));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_json(value: &impl serde::Serialize) {
+    print(&format!("{:#}\n", serde_json::to_value(value).unwrap_or_default()));
+}
+
+pub(crate) fn events(events: &EventsArgs) -> Result<ExitCode, Fault> {
+    let (mut after, mut most) = (0, events.last);
+    loop {
+        let Reply::Events { events: happened } = ask_of(&events.of, Question::Events { after, most })? else {
+            return Err(odd());
+        };
+        for event in &happened {
+            after = after.max(event.number);
+            if events.of.ask.json {
+                print_json(event);
+            } else {
+                print(&format!("{}\n", event.line()));
+            }
+        }
+        if !events.follow {
+            return Ok(ExitCode::SUCCESS);
+        }
+        most = 10_000;
+        std::thread::sleep(FOLLOW_EVERY);
+    }
+}
+
+pub(crate) fn plan(args: &Args, own: &AskArgs) -> Result<ExitCode, Fault> {
+    let checked = laboratory::check(args)?;
+    let Some(lab) = checked.usable_for(lab::NAMES_FOLLOW_FROM) else { return Err(Fault::LabHasErrors) };
+    let agents = lab.machines.iter().filter(|(_, machine)| *machine.agent).map(|(name, _)| name);
+    let machines: Vec<(String, Difference)> = agents
+        .map(|machine| {
+            let planned =
+                planned(&Given { lab, follows: &checked.follows, machine, overlay: &[], listen: None });
+            (machine.to_string(), compare::compare(&planned, &runs(own, machine)))
+        })
+        .collect();
+    if own.json {
+        print_json(&machines.into_iter().collect::<std::collections::BTreeMap<_, _>>());
+    } else {
+        print(&compare::text(&machines));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn planned(given: &Given<'_>) -> Planned {
+    services().iter().filter_map(|row| Some((row.name.word().to_owned(), (row.lines)(given)?))).collect()
+}
+
+/// What runs on a machine, as far as this one knows.
+fn runs(own: &AskArgs, machine: &MachineName) -> Reply {
+    let question = Question::Ask { machine: machine.to_string(), question: Box::new(Question::Runs) };
+    ask(own, &question).unwrap_or_else(|fault| Reply::Unknown { why: fault.to_string() })
+}
+
+/// Who changes something: the person behind `sudo`, if there is one.
+fn who() -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    named.filter(|name| !name.is_empty()).unwrap_or_else(|| "somebody".to_owned())
+}
+
+pub(crate) fn overlay(args: &Args, command: &OverlayCommand) -> Result<ExitCode, Fault> {
+    let entries = |own: &AskArgs| match ask(own, &Question::Overlay)? {
+        Reply::Overlay { entries } => Ok(entries),
+        _ => Err(odd()),
+    };
+    match command {
+        OverlayCommand::List(own) => {
+            let entries = entries(own)?;
+            if own.json {
+                print_json(&entries);
+            } else if entries.is_empty() {
+                print("the overlay is empty: everything that is in force is in the lab file\n");
+            } else {
+                for entry in entries {
+                    let at = clock::in_words(entry.at);
+                    print(&format!(
+                        "{:4}  {}  {:10}  {}  {}\n",
+                        entry.number, at, entry.who, entry.key, entry.value
+                    ));
+                }
+            }
+        }
+        OverlayCommand::Print(own) => {
+            let checked = laboratory::check(args).ok();
+            let lab = checked.as_ref().and_then(|checked| checked.lab.as_ref());
+            print(&runtime::overlay::toml(lab, &entries(own)?));
+        }
+        OverlayCommand::Add { key, value, ask: own } => {
+            let question = Question::OverlayAdd { key: key.clone(), value: value.clone(), who: who() };
+            let Reply::Done = ask(own, &question)? else { return Err(odd()) };
+        }
+        OverlayCommand::Rm { number, ask: own } => {
+            let Reply::Done = ask(own, &Question::OverlayRemove { number: *number, who: who() })? else {
+                return Err(odd());
+            };
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,289 @@
+//! The helper as a process: starts the worker, answers it, ends it when it is silent, and starts it again.
+
+mod client;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
+use std::process::{ExitCode, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+pub use client::{Helper, Unhelped};
+
+use super::address::{Change, change};
+use super::wire::{Came, End, pair};
+use super::{SILENCE, Waits, cage};
+use crate::notify;
+use crate::permit::{Answer, Permit, Request, Transport};
+use crate::state::State;
+
+/// How long listing the permits may take, and how much it may say.
+const LISTING: Duration = Duration::from_secs(10);
+const MAX_LISTING: u64 = 1 << 20;
+/// How long a worker that was told to end may take.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// How many connections may wait at a port to be taken.
+const BACKLOG: i32 = 1024;
+/// Where the last list of permits is kept, for a start with a faulty lab.
+const KEPT: &str = "helper.permits";
+
+/// What a helper is to do.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// The arguments of this binary that make it the worker.
+    pub worker: Vec<OsString>,
+    /// The arguments of this binary that make it list the permits, one a line.
+    pub permits: Vec<OsString>,
+    /// The state folder.
+    pub state: State,
+    /// The user and group that the worker and the listing are, if they are to be another.
+    pub user: Option<(u32, u32)>,
+}
+
+/// Runs the worker until it, or this process, is told to end.
+pub fn run(errand: Errand) -> std::io::Result<ExitCode> {
+    cage::helper();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut told = Told {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        };
+        let mut monitor =
+            Monitor { binary: std::env::current_exe()?, errand, permits: Vec::new(), was_ready: false };
+        monitor.list().await;
+        monitor.keep_running(&mut told).await
+    })
+}
+
+/// The signals that tell it something.
+struct Told {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+struct Monitor {
+    binary: PathBuf,
+    errand: Errand,
+    permits: Vec<Permit>,
+    /// A worker has been ready once: from then on one that ends is started again.
+    was_ready: bool,
+}
+
+/// How a worker came to its end.
+enum Ended {
+    ByItself(ExitStatus),
+    Told,
+}
+
+impl Monitor {
+    async fn keep_running(&mut self, told: &mut Told) -> std::io::Result<ExitCode> {
+        let mut waits = Waits::default();
+        loop {
+            let began = Instant::now();
+            let (mut child, end) = self.start()?;
+            let ended = self.attend(&mut child, &end, told).await?;
+            let Ended::ByItself(status) = ended else { return Ok(ExitCode::SUCCESS) };
+            match status.code() {
+                Some(0) => return Ok(ExitCode::SUCCESS),
+                Some(code @ (1 | 2)) if !self.was_ready => {
+                    return Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from));
+                }
+                _ => {}
+            }
+            let wait = waits.after(began.elapsed());
+            notify::say(&format!("STATUS=the worker ended ({status}) and starts again"));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = told.terminate.recv() => return Ok(ExitCode::SUCCESS),
+                _ = told.interrupt.recv() => return Ok(ExitCode::SUCCESS),
+            }
+        }
+    }
+
+    fn command(&self, arguments: &[OsString]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
+        if let Some((user, group)) = self.errand.user {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    fn start(&self) -> std::io::Result<(Child, End)> {
+        let (own, its) = pair()?;
+        let child = self.command(&self.errand.worker).stdin(Stdio::from(its)).spawn()?;
+        Ok((child, End::new(own)?))
+    }
+
+    /// Lists what is permitted now. What was permitted before stays if the lab can not be read.
+    async fn list(&mut self) -> bool {
+        let kept = self.errand.state.folder().join(KEPT);
+        let listed = self.listing().await;
+        let text = match &listed {
+            Some(text) => text.clone(),
+            None if self.permits.is_empty() => std::fs::read_to_string(&kept).unwrap_or_default(),
+            None => return false,
+        };
+        let permits: Result<Vec<Permit>, _> = text.lines().map(str::parse).collect();
+        let Ok(permits) = permits else { return false };
+        if listed.is_some() && permits != self.permits {
+            // Without it the next start needs a lab without faults, which is what it usually has.
+            let _ = crate::state::replace(&kept, text.as_bytes());
+        }
+        self.permits = permits;
+        listed.is_some()
+    }
+
+    async fn listing(&self) -> Option<String> {
+        let mut command = self.command(&self.errand.permits);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().ok()?;
+        let output = child.stdout.take()?;
+        timeout(LISTING, async {
+            let mut text = String::new();
+            output.take(MAX_LISTING).read_to_string(&mut text).await.ok()?;
+            child.wait().await.ok()?.success().then_some(text)
+        })
+        .await
+        .ok()?
+    }
+
+    /// Answers a worker until it ends.
+    async fn attend(&mut self, child: &mut Child, end: &End, told: &mut Told) -> std::io::Result<Ended> {
+        let mut heard = Instant::now();
+        let mut looks = tokio::time::interval(SILENCE / 5);
+        let mut is_open = true;
+        let mut silent = 0_u32;
+        loop {
+            tokio::select! {
+                status = child.wait() => return status.map(Ended::ByItself),
+                came = next(end), if is_open => match came? {
+                    Came::Line(line, _) => {
+                        let answer = self.answer(&line).await;
+                        heard = Instant::now();
+                        silent = 0;
+                        // A worker that does not take its answer is about to be found silent.
+                        let _ = reply(end, answer);
+                    }
+                    Came::Garbage => drop(reply(end, Ok((Answer::Refused, None)))),
+                    Came::End => is_open = false,
+                },
+                _ = looks.tick() => {
+                    // Twice, so that a machine that slept does not blame its worker.
+                    silent = if heard.elapsed() > SILENCE { silent + 1 } else { 0 };
+                    if silent >= 2 {
+                        child.start_kill()?;
+                    }
+                }
+                _ = told.terminate.recv() => return goodbye(child).await,
+                _ = told.interrupt.recv() => return goodbye(child).await,
+                _ = told.hang_up.recv() => pass_on(child, Signal::HUP),
+            }
+        }
+    }
+
+    async fn answer(&mut self, line: &str) -> std::io::Result<(Answer, Option<OwnedFd>)> {
+        let Ok(request) = line.parse::<Request>() else { return Ok((Answer::Refused, None)) };
+        if !request.is_allowed(&self.permits) {
+            return Ok((Answer::Refused, None));
+        }
+        match request {
+            Request::Adopt => Ok((if self.list().await { Answer::Done } else { Answer::Refused }, None)),
+            Request::Alive => {
+                notify::say("WATCHDOG=1");
+                Ok((Answer::Done, None))
+            }
+            Request::Ready => {
+                self.was_ready = true;
+                notify::say("READY=1");
+                Ok((Answer::Done, None))
+            }
+            Request::Bind(transport, at) => {
+                let socket = listen(transport, at, self.moves(at))?;
+                Ok((Answer::Done, Some(socket)))
+            }
+            Request::Hold(_) => self.change(Change::Renew, &request),
+            Request::Release(_) => self.change(Change::Remove, &request),
+        }
+    }
+
+    /// Whether the address is one that moves between machines: then it can be bound before it is here.
+    fn moves(&self, at: SocketAddr) -> bool {
+        self.permits
+            .iter()
+            .any(|permit| matches!(permit, Permit::Hold { address, .. } if *address == at.ip()))
+    }
+
+    fn change(&self, what: Change, request: &Request) -> std::io::Result<(Answer, Option<OwnedFd>)> {
+        match request.permit(&self.permits) {
+            Some(Permit::Hold { address, prefix, beside }) => {
+                change(what, *address, *prefix, *beside).map(|()| (Answer::Done, None))
+            }
+            _ => Ok((Answer::Refused, None)),
+        }
+    }
+}
+
+fn reply(end: &End, answer: std::io::Result<(Answer, Option<OwnedFd>)>) -> std::io::Result<()> {
+    let (answer, socket) =
+        answer.unwrap_or_else(|error| (Answer::Failed(error.raw_os_error().unwrap_or(libc::EIO)), None));
+    end.send(&answer.to_string(), socket.as_ref().map(std::os::fd::AsFd::as_fd))
+}
+
+async fn next(end: &End) -> std::io::Result<Came> {
+    end.readiness().async_io(tokio::io::Interest::READABLE, || end.receive()).await
+}
+
+fn pass_on(child: &Child, signal: Signal) {
+    let process = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(process) = process {
+        let _ = kill_process(process, signal);
+    }
+}
+
+async fn goodbye(child: &mut Child) -> std::io::Result<Ended> {
+    notify::say("STOPPING=1");
+    pass_on(child, Signal::TERM);
+    if timeout(GOODBYE, child.wait()).await.is_err() {
+        child.kill().await?;
+    }
+    Ok(Ended::Told)
+}
+
+/// A socket that listens. One whose address moves may be bound before the address is here (ip(7), IP_FREEBIND).
+fn listen(transport: Transport, at: SocketAddr, moves: bool) -> std::io::Result<OwnedFd> {
+    let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let kind = match transport {
+        Transport::Udp => SocketType::DGRAM,
+        Transport::Tcp => SocketType::STREAM,
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, kind, flags, None)?;
+    if at.is_ipv6() {
+        sockopt::set_ipv6_v6only(socket.as_fd(), !at.ip().is_unspecified())?;
+    }
+    if transport == Transport::Tcp {
+        sockopt::set_socket_reuseaddr(socket.as_fd(), true)?;
+    }
+    match at {
+        _ if !moves => {}
+        SocketAddr::V4(_) => sockopt::set_ip_freebind(socket.as_fd(), true)?,
+        SocketAddr::V6(_) => sockopt::set_ipv6_freebind(socket.as_fd(), true)?,
+    }
+    rustix::net::bind(socket.as_fd(), &at)?;
+    if transport == Transport::Tcp {
+        rustix::net::listen(socket.as_fd(), BACKLOG)?;
+    }
+    Ok(socket)
+}

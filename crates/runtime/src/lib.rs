@@ -1,0 +1,35 @@
+//! What every service stands on: the two processes, the supervisor, machine to machine, state, events, the clock.
+//!
+//! Services know this crate and not each other. Modules that wait are called `run`; everything else is data and
+//! decisions. What is wrong with a running machine is a [`Condition`], what happens is an [`Event`], and time is
+//! [`Clock`]'s: nobody asks the system for it.
+
+pub mod address;
+pub mod clock;
+pub mod compare;
+mod condition;
+mod event;
+pub mod helper;
+pub mod link;
+pub mod node;
+mod notify;
+pub mod overlay;
+mod permit;
+mod record;
+pub mod secret;
+mod service;
+mod state;
+mod store;
+mod supervisor;
+
+pub use clock::{Clock, Millis};
+pub use condition::{Condition, Conditions};
+pub use event::{Event, Happened};
+pub use helper::{Helper, Unhelped};
+pub use node::run::{Refusal, run};
+pub use permit::{Answer, Meaningless, Permit, Request, Transport};
+pub use record::Record;
+pub use service::{Context, Fault, Given, LabFolder, Service, row};
+pub use state::{Lock, LockFault, State};
+pub use store::{Store, StoreFault};
+pub use supervisor::{Phase, Row, Slot, Supervisor};

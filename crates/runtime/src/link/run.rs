@@ -1,0 +1,208 @@
+//! The sockets of the link and of the control socket: carrying frames, with a bound on everything.
+
+mod client;
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+pub use client::{AskFault, ask_socket};
+pub(crate) use client::{Peers, Way};
+
+use super::wire::{MAX_REQUEST, NEWEST, OLDEST, Question, Reply, common, frame, read_frame};
+
+/// The most connections at once, to the link and to the control socket.
+const MAX_CONNECTIONS: usize = 64;
+/// How long a handshake, a frame and the silence between two questions may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+const FRAME: Duration = Duration::from_secs(10);
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A machine of the lab, by its key.
+    Machine(String),
+    /// Somebody at this machine who may use the control socket.
+    Here,
+}
+
+/// What answers questions.
+pub(crate) trait Answers: Send + Sync + 'static {
+    fn answer(&self, question: Question, asker: Asker) -> impl Future<Output = Reply> + Send;
+
+    /// A connection was refused: from where, and why.
+    fn refused(&self, from: IpAddr, why: String);
+
+    /// The machine that has this public key.
+    fn machine_with(&self, key: &[u8]) -> Option<String>;
+
+    /// The version of this Polis.
+    fn version(&self) -> String;
+}
+
+/// Serves the link until it is dropped.
+pub(crate) async fn serve_link<A: Answers>(listener: TcpListener, config: Arc<ServerConfig>, node: Arc<A>) {
+    let acceptor = TlsAcceptor::from(config);
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let Ok((stream, from)) = listener.accept().await else {
+            // Out of descriptors, most likely: wait until some are free again.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let (acceptor, node) = (acceptor.clone(), Arc::clone(&node));
+        tokio::spawn(async move {
+            let _permit = permit;
+            let _ = stream.set_nodelay(true);
+            let shaken = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => Ok(stream),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("it took too long to say who it is".to_owned()),
+            };
+            match shaken {
+                Ok(stream) => {
+                    let key = stream.get_ref().1.peer_certificates().and_then(|keys| keys.first());
+                    let machine = key.and_then(|key| node.machine_with(key));
+                    let Some(machine) = machine else {
+                        return node.refused(from.ip(), "its key is not in the lab".to_owned());
+                    };
+                    if let Err(why) = greet_and_answer(stream, machine, &*node).await {
+                        node.refused(from.ip(), why);
+                    }
+                }
+                Err(why) => node.refused(from.ip(), why),
+            }
+        });
+    }
+}
+
+/// The other side says `hello` first; without a common version the connection ends.
+async fn greet_and_answer<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
+    mut stream: S,
+    machine: String,
+    node: &A,
+) -> Result<(), String> {
+    let mut buffer = Vec::new();
+    let Some(first) = read::<Question>(&mut stream, &mut buffer, MAX_REQUEST, FRAME).await? else {
+        return Ok(());
+    };
+    let Question::Hello { oldest, newest, polis } = first else {
+        return Err(format!("{machine} did not say hello"));
+    };
+    let version = common((OLDEST, own_newest()), (oldest, newest));
+    write(&mut stream, &Reply::Hello { version, polis: node.version() }).await?;
+    if version.is_none() {
+        return Err(format!(
+            "{machine} runs polis {polis}, and they have no version of the link in common: update the older one"
+        ));
+    }
+    answer_all(stream, buffer, Asker::Machine(machine), node).await
+}
+
+/// The newest version that is spoken; a test may pretend to a higher one.
+pub(crate) fn own_newest() -> u16 {
+    let is_next = cfg!(feature = "testlab") && std::env::var_os("POLIS_TEST_NEXT").is_some();
+    NEWEST + u16::from(is_next)
+}
+
+async fn answer_all<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
+    mut stream: S,
+    mut buffer: Vec<u8>,
+    asker: Asker,
+    node: &A,
+) -> Result<(), String> {
+    while let Some(question) = read(&mut stream, &mut buffer, MAX_REQUEST, QUIET).await? {
+        let reply = node.answer(question, asker.clone()).await;
+        write(&mut stream, &reply).await?;
+    }
+    Ok(())
+}
+
+/// Reads a message. None if the other side has ended, or stays quiet; a message has to arrive soon once it has begun.
+async fn read<T: for<'de> serde::Deserialize<'de>>(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut Vec<u8>,
+    most: usize,
+    patience: Duration,
+) -> Result<Option<T>, String> {
+    let mut patience = patience;
+    loop {
+        if let Some((message, length)) = read_frame(buffer, most)? {
+            buffer.drain(..length);
+            return Ok(Some(message));
+        }
+        let mut chunk = [0; 4096];
+        let length = match timeout(patience, stream.read(&mut chunk)).await {
+            Err(_) if buffer.is_empty() => return Ok(None),
+            Err(_) => return Err("a message took too long to arrive".to_owned()),
+            Ok(Err(error)) => return Err(error.to_string()),
+            Ok(Ok(0)) if buffer.is_empty() => return Ok(None),
+            Ok(Ok(0)) => return Err("it ended in the middle of a message".to_owned()),
+            Ok(Ok(length)) => length,
+        };
+        if buffer.is_empty() {
+            patience = FRAME;
+        }
+        buffer.extend_from_slice(chunk.get(..length).unwrap_or_default());
+    }
+}
+
+async fn write(
+    stream: &mut (impl AsyncWrite + Unpin),
+    message: &impl serde::Serialize,
+) -> Result<(), String> {
+    let bytes = frame(message);
+    let sent = timeout(FRAME, async {
+        stream.write_all(&bytes).await?;
+        stream.flush().await
+    });
+    match sent.await {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(_) => Err("it took too long to take a message".to_owned()),
+    }
+}
+
+/// Binds the control socket: for the user that Polis runs as, its group, and root.
+pub(crate) fn bind_control(path: &Path) -> std::io::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // The lock of the state folder says that nobody else serves it any more.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+/// Serves the control socket until it is dropped.
+pub(crate) async fn serve_control<A: Answers>(listener: UnixListener, node: Arc<A>) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let node = Arc::clone(&node);
+        tokio::spawn(async move {
+            let _permit = permit;
+            // Who can open the socket is known; what goes wrong is for them to see.
+            let _ = answer_all(stream, Vec::new(), Asker::Here, &*node).await;
+        });
+    }
+}

@@ -1,0 +1,313 @@
+//! Asking: one connection to every other machine, kept, and the control socket for commands.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::{own_newest, read, write};
+use crate::clock::Clock;
+use crate::event::Event;
+use crate::link::peers::{Hearing, PATIENCE, Peer};
+use crate::link::wire::{MAX_REPLY, OLDEST, Question, Reply};
+use crate::record::Record;
+
+/// How long an answer to a question of a person may take.
+const ANSWER: Duration = Duration::from_secs(8);
+/// How many questions to one machine may wait.
+const WAITING: usize = 16;
+
+/// How to reach a machine.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// At these addresses, and it has the key of this configuration.
+    Link(Vec<SocketAddr>, Arc<ClientConfig>, Vec<u8>),
+    /// Not at all, and why.
+    None(String),
+}
+
+impl PartialEq for Way {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Link(places, _, key), Self::Link(others, _, other)) => places == others && key == other,
+            (Self::None(why), Self::None(other)) => why == other,
+            _ => false,
+        }
+    }
+}
+
+type Asked = (Question, oneshot::Sender<Reply>);
+
+/// The other machines.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    all: Mutex<BTreeMap<String, Known>>,
+    record: Record,
+    clock: Clock,
+    version: String,
+}
+
+#[derive(Debug)]
+struct Known {
+    way: Way,
+    hearing: Arc<Mutex<Hearing>>,
+    sender: mpsc::Sender<Asked>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Peers {
+    /// None, to begin with.
+    pub(crate) fn new(record: Record, clock: Clock, version: String) -> Self {
+        Self { all: Mutex::default(), record, clock, version }
+    }
+
+    /// These are the machines now. A machine whose way has not changed keeps its connection.
+    pub(crate) fn set(&self, ways: Vec<(String, Way)>) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut old = std::mem::take(&mut *all);
+        for (machine, way) in ways {
+            let known = match old.remove(&machine) {
+                Some(known) if known.way == way => known,
+                _ => self.begin(&machine, way),
+            };
+            all.insert(machine, known);
+        }
+    }
+
+    fn begin(&self, machine: &str, way: Way) -> Known {
+        let hearing = Arc::new(Mutex::new(Hearing::of(machine, self.clock.steady())));
+        let (sender, asked) = mpsc::channel(WAITING);
+        let speaker = Speaker {
+            machine: machine.to_owned(),
+            hearing: Arc::clone(&hearing),
+            record: self.record.clone(),
+            clock: self.clock.clone(),
+            version: self.version.clone(),
+        };
+        let task = tokio::spawn(speaker.keep(way.clone(), asked));
+        Known { way, hearing, sender, task }
+    }
+
+    /// How they are seen from here.
+    pub(crate) fn seen(&self) -> Vec<Peer> {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().map(|known| lock(&known.hearing).peer().clone()).collect()
+    }
+
+    /// Asks a machine; says `unknown` if it does not answer.
+    pub(crate) async fn ask(&self, machine: &str, question: Question) -> Reply {
+        let unknown = |why: &str| Reply::Unknown { why: why.to_owned() };
+        let sender = {
+            let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.get(machine).map(|known| known.sender.clone())
+        };
+        let Some(sender) = sender else { return unknown("there is no such machine with an agent") };
+        let (reply, answered) = oneshot::channel();
+        if sender.try_send((question, reply)).is_err() {
+            return unknown("too many questions wait for it");
+        }
+        match timeout(ANSWER, answered).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(_)) => unknown("its place in the lab has just changed"),
+            Err(_) => unknown("it does not answer"),
+        }
+    }
+}
+
+fn lock(hearing: &Mutex<Hearing>) -> std::sync::MutexGuard<'_, Hearing> {
+    hearing.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Speaks to one machine.
+struct Speaker {
+    machine: String,
+    hearing: Arc<Mutex<Hearing>>,
+    record: Record,
+    clock: Clock,
+    version: String,
+}
+
+struct Session {
+    stream: TlsStream<TcpStream>,
+    buffer: Vec<u8>,
+}
+
+impl Speaker {
+    async fn keep(self, way: Way, mut asked: mpsc::Receiver<Asked>) {
+        let mut session: Option<Session> = None;
+        let mut wait = Duration::ZERO;
+        loop {
+            let waiting = tokio::select! {
+                () = tokio::time::sleep(wait) => None,
+                question = asked.recv() => match question {
+                    Some(question) => Some(question),
+                    None => return,
+                },
+            };
+            let question = waiting.as_ref().map_or(Question::Ping, |(question, _)| question.clone());
+            let patience = if waiting.is_some() { ANSWER } else { PATIENCE };
+            let said = timeout(patience, self.say(&way, &mut session, &question)).await;
+            let said = said.unwrap_or_else(|_| Err("it does not answer".to_owned()));
+            let reply = match said {
+                Ok(reply) => {
+                    self.heard(None);
+                    reply
+                }
+                Err(why) => {
+                    session = None;
+                    self.not_heard(&why);
+                    Reply::Unknown { why }
+                }
+            };
+            wait = lock(&self.hearing).wait();
+            if let Some((_, sender)) = waiting {
+                let _ = sender.send(reply);
+            }
+        }
+    }
+
+    /// Asks over the connection there is, or a new one if that has ended.
+    async fn say(
+        &self,
+        way: &Way,
+        session: &mut Option<Session>,
+        question: &Question,
+    ) -> Result<Reply, String> {
+        if let Some(open) = session {
+            match exchange(open, question).await {
+                Ok(reply) => return Ok(reply),
+                Err(_) => *session = None,
+            }
+        }
+        let mut open = self.open(way).await?;
+        let reply = exchange(&mut open, question).await;
+        *session = Some(open);
+        reply
+    }
+
+    async fn open(&self, way: &Way) -> Result<Session, String> {
+        let (places, config) = match way {
+            Way::Link(places, config, _) => (places, config),
+            Way::None(why) => return Err(why.clone()),
+        };
+        let mut last = "it has no address".to_owned();
+        for place in places {
+            match self.open_at(*place, config).await {
+                Ok(session) => return Ok(session),
+                Err(why) => last = why,
+            }
+        }
+        Err(last)
+    }
+
+    async fn open_at(&self, place: SocketAddr, config: &Arc<ClientConfig>) -> Result<Session, String> {
+        let stream = TcpStream::connect(place).await.map_err(|error| error.to_string())?;
+        let _ = stream.set_nodelay(true);
+        let name = ServerName::IpAddress(place.ip().into());
+        let connector = TlsConnector::from(Arc::clone(config));
+        let stream = connector.connect(name, stream).await.map_err(|error| {
+            format!("its key is not that of the lab file, or this machine's is not: {error}")
+        })?;
+        let mut session = Session { stream, buffer: Vec::new() };
+        let hello = Question::Hello { oldest: OLDEST, newest: own_newest(), polis: self.version.clone() };
+        match exchange(&mut session, &hello).await? {
+            Reply::Hello { version: Some(_), polis } => {
+                self.heard(Some(polis));
+                Ok(session)
+            }
+            Reply::Hello { version: None, polis } => Err(format!(
+                "it runs polis {polis}, with no version of the link in common: update the older one"
+            )),
+            _ => Err("it does not say hello".to_owned()),
+        }
+    }
+
+    fn heard(&self, polis: Option<String>) {
+        let news = lock(&self.hearing).answered(polis, self.clock.now(), self.clock.steady());
+        self.tell(news);
+    }
+
+    fn not_heard(&self, why: &str) {
+        let news = lock(&self.hearing).silent(why.to_owned(), self.clock.now(), self.clock.steady());
+        self.tell(news);
+    }
+
+    fn tell(&self, news: bool) {
+        if news {
+            let state = lock(&self.hearing).peer().answering.word().to_owned();
+            self.record.add(Event::Machine { machine: self.machine.clone(), state });
+        }
+    }
+}
+
+async fn exchange(session: &mut Session, question: &Question) -> Result<Reply, String> {
+    write(&mut session.stream, question).await?;
+    let reply = read(&mut session.stream, &mut session.buffer, MAX_REPLY, ANSWER).await?;
+    reply.ok_or_else(|| "it ended the connection".to_owned())
+}
+
+/// Why a running Polis could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AskFault {
+    /// Nobody is there.
+    #[error("no Polis answers at `{}`: {source}", .path.display())]
+    Nobody {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It was there and said nothing that could be understood.
+    #[error("the Polis at `{}` did not answer: {why}", .path.display())]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+        /// What went wrong.
+        why: String,
+    },
+}
+
+impl AskFault {
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Nobody { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                "it answers root, the user that it runs as, and the group `polis`".to_owned()
+            }
+            Self::Nobody { .. } => {
+                "start it: `polis run`, or say where its socket is: `--socket PATH`".to_owned()
+            }
+            Self::Silent { .. } => "try again; if it stays, `systemctl restart polis`".to_owned(),
+        }
+    }
+}
+
+/// Asks the Polis of this machine at its control socket.
+///
+/// # Errors
+/// If nobody answers there.
+pub async fn ask_socket(path: &Path, question: &Question) -> Result<Reply, AskFault> {
+    let mut stream = UnixStream::connect(path)
+        .await
+        .map_err(|source| AskFault::Nobody { path: path.to_owned(), source })?;
+    let silent = |why: String| AskFault::Silent { path: path.to_owned(), why };
+    write(&mut stream, question).await.map_err(silent)?;
+    let reply = read(&mut stream, &mut Vec::new(), MAX_REPLY, ANSWER * 2).await.map_err(silent)?;
+    reply.ok_or_else(|| silent("it ended the connection".to_owned()))
+}

@@ -1,0 +1,215 @@
+//! What a running machine knows, and what it answers to other machines and to commands.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::Node;
+use crate::event::Event;
+use crate::link::run::{Answers, Asker};
+use crate::link::{Question, Reply, Status};
+use crate::node::metrics;
+use crate::overlay::{self, Entry};
+use crate::store::{Store, StoreFault};
+
+/// How long a refused connection is shown.
+const SHOWN: Duration = Duration::from_secs(600);
+
+/// Connections that were refused.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    count: AtomicU64,
+    last: Mutex<Option<Instant>>,
+}
+
+/// Whether this process is to make way for another.
+#[derive(Debug, Default)]
+pub(crate) struct Way {
+    is_without_helper: AtomicBool,
+    told: Notify,
+}
+
+impl Way {
+    /// Without its helper a process answers on and makes way when it is asked to.
+    pub(crate) fn helper_is_gone(&self, is_gone: bool) {
+        self.is_without_helper.store(is_gone, Ordering::Relaxed);
+    }
+
+    /// Returns when another process is to go on with the state of this one.
+    pub(crate) async fn made(&self) {
+        self.told.notified().await;
+    }
+}
+
+impl Node {
+    pub(super) async fn with_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Result<T, Reply> {
+        let store = self.store.clone();
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(fault)) => Err(Reply::Fault { what: fault.to_string(), help: fault.help() }),
+            Err(_) => Err(Reply::Fault { what: "the store failed".to_owned(), help: "try again".to_owned() }),
+        }
+    }
+
+    /// A refusal is shown for some minutes.
+    pub(crate) fn forget_refusals(&self) {
+        let mut last = self.refusals.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|at| at.elapsed() > SHOWN) {
+            *last = None;
+            self.context.conditions.clear("link");
+        }
+    }
+
+    async fn status(&self) -> Status {
+        Status {
+            machine: self.machine.to_string(),
+            polis: self.worker.version.clone(),
+            now: self.context.clock.now(),
+            since: self.since,
+            lab: self.fingerprint(),
+            services: self.supervisor.lock().await.runs(),
+            conditions: self.context.conditions.all(),
+            peers: self.peers.seen(),
+        }
+    }
+
+    /// Its own measurements, as Prometheus reads them.
+    pub(crate) async fn metrics(&self) -> String {
+        let status = self.status().await;
+        let supervisor = self.supervisor.lock().await;
+        let views = status.services.iter().map(|service| &service.name);
+        let views = views.filter_map(|name| Some((name.clone(), supervisor.view(name)?))).collect();
+        drop(supervisor);
+        metrics::text(&metrics::Measured {
+            status: &status,
+            lost: self.context.record.lost(),
+            refused: self.refusals.count.load(Ordering::Relaxed),
+            is_clock_set: self.context.clock.is_set(),
+            views,
+        })
+    }
+
+    /// What every machine may ask.
+    async fn tell(&self, question: Question) -> Reply {
+        match question {
+            Question::Ping => Reply::Pong,
+            Question::Status => Reply::Status(Box::new(self.status().await)),
+            Question::Runs => {
+                Reply::Runs { lab: self.fingerprint(), services: self.supervisor.lock().await.runs() }
+            }
+            Question::Events { after, most } => {
+                self.context.record.flush().await;
+                let record = self.context.record.clone();
+                let read = tokio::task::spawn_blocking(move || record.last(after, most.min(10_000))).await;
+                match read {
+                    Ok(Ok(events)) => Reply::Events { events },
+                    Ok(Err(fault)) => Reply::Fault { what: fault.to_string(), help: fault.help() },
+                    Err(_) => {
+                        Reply::Fault { what: "the record failed".to_owned(), help: "try again".to_owned() }
+                    }
+                }
+            }
+            Question::View { service } => {
+                Reply::View { view: self.supervisor.lock().await.view(&service).unwrap_or_default() }
+            }
+            _ => Reply::Unsupported,
+        }
+    }
+
+    /// What is asked at the control socket only.
+    async fn obey(self: &Arc<Self>, question: Question) -> Reply {
+        match question {
+            Question::Ask { machine, question } if machine == self.machine.as_str() => {
+                self.tell(*question).await
+            }
+            Question::Ask { machine, question } => self.peers.ask(&machine, *question).await,
+            Question::Overlay => match self.with_store(overlay::list).await {
+                Ok(entries) => Reply::Overlay { entries },
+                Err(reply) => reply,
+            },
+            Question::OverlayAdd { key, value, who } => self.overlay_add(key, value, who).await,
+            Question::OverlayRemove { number, who } => self.overlay_remove(number, &who).await,
+            Question::Metrics => Reply::Text { text: self.metrics().await },
+            Question::Yield if self.way.is_without_helper.load(Ordering::Relaxed) => {
+                self.way.told.notify_one();
+                Reply::Done
+            }
+            Question::Yield => Reply::Fault {
+                what: "this Polis is well, and does not make way".to_owned(),
+                help: "end it first: `systemctl stop polis`".to_owned(),
+            },
+            question => self.tell(question).await,
+        }
+    }
+
+    async fn overlay_add(self: &Arc<Self>, key: String, value: String, who: String) -> Reply {
+        if let Some((what, help)) = overlay::why_not(&key, &value) {
+            return Reply::Fault { what, help };
+        }
+        let entry = Entry { number: 0, key, value, who, at: self.context.clock.now() };
+        if self.holds(&entry) {
+            return Reply::Fault {
+                what: "the lab file has it already".to_owned(),
+                help: "nothing to do".to_owned(),
+            };
+        }
+        let kept = entry.clone();
+        let added = self.with_store(move |store| overlay::add(store, &kept)).await;
+        if let Err(reply) = added {
+            return reply;
+        }
+        self.context.record.add(Event::Overlaid { key: entry.key, value: entry.value, who: entry.who });
+        self.apply().await;
+        Reply::Done
+    }
+
+    async fn overlay_remove(self: &Arc<Self>, number: i64, who: &str) -> Reply {
+        match self.with_store(move |store| overlay::remove(store, number)).await {
+            Ok(Some((key, value))) => {
+                self.context.record.add(Event::Uncovered { key, value, why: format!("{who} removed it") });
+                self.apply().await;
+                Reply::Done
+            }
+            Ok(None) => Reply::Fault {
+                what: format!("the overlay has no entry {number}"),
+                help: "`polis overlay list` shows all with their numbers".to_owned(),
+            },
+            Err(reply) => reply,
+        }
+    }
+}
+
+impl Answers for Arc<Node> {
+    async fn answer(&self, question: Question, asker: Asker) -> Reply {
+        match asker {
+            Asker::Machine(_) => self.tell(question).await,
+            Asker::Here => self.obey(question).await,
+        }
+    }
+
+    fn refused(&self, from: IpAddr, why: String) {
+        let count = self.refusals.count.fetch_add(1, Ordering::Relaxed) + 1;
+        *self.refusals.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        // The number is left out once it is high: a flood of connections is not to be a flood of events.
+        let count = if count < 10 { count.to_string() } else { "many".to_owned() };
+        self.context.conditions.raise(
+            "link",
+            format!("refused {count} connections, the last one from {from}: {why}"),
+            "if that is a machine of the lab, its `key` in the lab file has to be what `polis machine key` prints there",
+        );
+    }
+
+    fn machine_with(&self, key: &[u8]) -> Option<String> {
+        self.trust.machine(key)
+    }
+
+    fn version(&self) -> String {
+        self.worker.version.clone()
+    }
+}

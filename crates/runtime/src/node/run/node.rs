@@ -1,0 +1,264 @@
+//! A machine that runs: its services, its link to the others, its own ports, and the lab that it follows.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use lab::model::Lab;
+use lab::names::MachineName;
+use lab::{Checked, Follows};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::JoinHandle;
+
+use super::answers::{Refusals, Way};
+use super::{http, local_place, own_ports};
+use crate::address::{moving, run::Addresses};
+use crate::clock::{Clock, Millis};
+use crate::condition::Conditions;
+use crate::event::Event;
+use crate::helper::Helper;
+use crate::link::run::{Peers, Way as WayTo, bind_control, serve_control, serve_link};
+use crate::link::tls::{Tls, Trust, shown};
+use crate::node::{Worker, folder};
+use crate::overlay::{self, Entry};
+use crate::record::Record;
+use crate::service::{Context, Given, LabFolder};
+use crate::state::State;
+use crate::store::Store;
+use crate::supervisor::Supervisor;
+
+/// A machine that runs.
+pub(crate) struct Node {
+    pub(crate) worker: Worker,
+    pub(crate) machine: MachineName,
+    pub(crate) context: Context,
+    pub(crate) store: Store,
+    pub(super) supervisor: AsyncMutex<Supervisor>,
+    pub(super) peers: Peers,
+    pub(super) trust: Trust,
+    pub(super) since: Millis,
+    pub(super) refusals: Refusals,
+    pub(crate) way: Way,
+    tls: Option<Tls>,
+    addresses: AsyncMutex<Addresses>,
+    followed: RwLock<Option<Arc<Followed>>>,
+    served: Mutex<Vec<(SocketAddr, JoinHandle<()>)>>,
+}
+
+/// The lab that this machine follows now.
+struct Followed {
+    lab: Lab,
+    follows: Follows,
+    fingerprint: String,
+}
+
+impl Node {
+    pub(crate) fn new(
+        worker: Worker,
+        machine: MachineName,
+        state: State,
+        clock: Clock,
+        helper: Helper,
+    ) -> Arc<Self> {
+        let record = Record::in_folder(state.folder(), clock.clone());
+        let conditions = Conditions::new(record.clone(), clock.clone());
+        let tls = own_key(&state, &conditions);
+        let store = Store::in_folder(state.folder());
+        let node = Arc::new(Self {
+            supervisor: AsyncMutex::new(Supervisor::of(&worker.rows)),
+            peers: Peers::new(record.clone(), clock.clone(), worker.version.clone()),
+            since: clock.now(),
+            context: Context { clock, record, conditions, helper, state, folder: LabFolder::default() },
+            worker,
+            machine,
+            store,
+            trust: Trust::default(),
+            refusals: Refusals::default(),
+            way: Way::default(),
+            tls,
+            addresses: AsyncMutex::default(),
+            followed: RwLock::default(),
+            served: Mutex::default(),
+        });
+        node.print_events();
+        match bind_control(&node.worker.socket) {
+            Ok(listener) => drop(tokio::spawn(serve_control(listener, Arc::new(Arc::clone(&node))))),
+            Err(error) => node.context.conditions.raise(
+                "control socket",
+                format!("can not listen at `{}`: {error}", node.worker.socket.display()),
+                "its folder has to be writable for who runs Polis; commands like `polis status` do not work until then",
+            ),
+        }
+        node
+    }
+
+    /// What happens is also said on standard output, for the journal.
+    fn print_events(&self) {
+        let mut events = self.context.record.listen();
+        let (machine, print) = (self.machine.clone(), self.worker.print);
+        tokio::spawn(async move {
+            use tokio::sync::broadcast::error::RecvError;
+            loop {
+                match events.recv().await {
+                    Ok((_, event)) => print(&format!("{machine}: {}\n", event.words())),
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        });
+    }
+
+    /// Makes what follows from a checked lab run here.
+    pub(crate) async fn adopt(self: &Arc<Self>, checked: &Checked) {
+        let Some(lab) = checked.usable_for(self.worker.tables) else { return };
+        let fingerprint = folder::fingerprint(&checked.folder);
+        let followed = Arc::new(Followed { lab: lab.clone(), follows: checked.follows.clone(), fingerprint });
+        *self.followed.write().unwrap_or_else(PoisonError::into_inner) = Some(followed);
+        self.uncover().await;
+        self.apply().await;
+    }
+
+    fn followed(&self) -> Option<Arc<Followed>> {
+        self.followed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What other machines compare the lab of this one by.
+    pub(super) fn fingerprint(&self) -> String {
+        self.followed().map(|followed| followed.fingerprint.clone()).unwrap_or_default()
+    }
+
+    /// Whether the lab file has what an entry of the overlay adds.
+    pub(super) fn holds(&self, entry: &Entry) -> bool {
+        self.followed().is_some_and(|followed| overlay::is_held(&followed.lab, entry))
+    }
+
+    /// Plans and adopts, with the overlay as it is now.
+    pub(super) async fn apply(self: &Arc<Self>) {
+        let Some(followed) = self.followed() else { return };
+        let overlay = self.with_store(overlay::list).await.unwrap_or_default();
+        let given = Given {
+            lab: &followed.lab,
+            follows: &followed.follows,
+            machine: &self.machine,
+            overlay: &overlay,
+            listen: self.worker.listen,
+        };
+        self.meet(&given);
+        self.supervisor.lock().await.adopt(&given, &self.context).await;
+        self.open_own_ports(&given).await;
+        if self.worker.demo.is_none() && self.worker.listen.is_none() {
+            let all = moving(&followed.lab, &self.machine);
+            let held = all.into_iter().filter(|moving| moving.place == 0).collect();
+            self.addresses.lock().await.set(held, &self.context.helper, &self.context.conditions).await;
+        }
+    }
+
+    /// Entries of the overlay that the lab file holds by now go.
+    async fn uncover(&self) {
+        let entries = self.with_store(overlay::list).await.unwrap_or_default();
+        for entry in entries.into_iter().filter(|entry| self.holds(entry)) {
+            let number = entry.number;
+            if self.with_store(move |store| overlay::remove(store, number)).await.is_ok() {
+                let why = "the lab file has it now".to_owned();
+                self.context.record.add(Event::Uncovered { key: entry.key, value: entry.value, why });
+            }
+        }
+    }
+
+    /// Who may speak to this machine, and to whom it speaks.
+    fn meet(&self, given: &Given<'_>) {
+        let agents = given.lab.machines.iter().filter(|(_, machine)| *machine.agent);
+        let others: Vec<_> = agents.filter(|(name, _)| *name != &self.machine).collect();
+        let keys = others
+            .iter()
+            .filter_map(|(name, machine)| Some((shown(machine.key.as_ref()?.as_str())?, name.to_string())));
+        self.trust.set(keys.collect());
+        let port = given.follows.ports.shifted(crate::link::PORT);
+        let ways = others.iter().map(|(name, machine)| {
+            let addresses = machine.address.iter().flat_map(|all| all.iter()).map(|own| own.0);
+            let places = addresses.filter(|own| self.worker.demo.is_none() || own.is_loopback());
+            let places = places.map(|own| SocketAddr::new(own, port)).collect();
+            let key = machine.key.as_ref().and_then(|key| shown(key.as_str()));
+            (name.to_string(), self.way_to(key, places))
+        });
+        self.peers.set(ways.collect());
+    }
+
+    fn way_to(&self, key: Option<Vec<u8>>, places: Vec<SocketAddr>) -> WayTo {
+        let Some(tls) = &self.tls else {
+            return WayTo::None("this machine has no key: `polis machine key` makes one".to_owned());
+        };
+        let Some(key) = key else {
+            return WayTo::None(
+                "it has no key in the lab file: `polis machine key` there prints the line".to_owned(),
+            );
+        };
+        match tls.client(key.clone()) {
+            Ok(config) => WayTo::Link(places, config, key),
+            Err(fault) => WayTo::None(fault.to_string()),
+        }
+    }
+
+    /// The link and the local port, where they are not open yet; those that are no longer wanted are closed.
+    pub(super) async fn open_own_ports(self: &Arc<Self>, given: &Given<'_>) {
+        let local = local_place(given, self.worker.demo.is_some());
+        let mut wanted = own_ports(given, self.worker.demo.is_some());
+        wanted.retain(|at| *at == local || self.tls.is_some());
+        let open: Vec<SocketAddr> = {
+            let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+            for (_, task) in served.extract_if(.., |(at, _)| !wanted.contains(at)) {
+                task.abort();
+            }
+            served.iter().map(|(at, _)| *at).collect()
+        };
+        for at in wanted.into_iter().filter(|at| !open.contains(at)) {
+            let about = format!("port {at}");
+            let task = match self.context.helper.tcp(at).await {
+                Ok(listener) if at == local => tokio::spawn(http::serve(listener, Arc::clone(self))),
+                Ok(listener) => match self.tls.as_ref().map(|tls| tls.server(self.trust.clone())) {
+                    Some(Ok(config)) => {
+                        tokio::spawn(serve_link(listener, config, Arc::new(Arc::clone(self))))
+                    }
+                    _ => continue,
+                },
+                Err(unhelped) => {
+                    self.context.conditions.raise(&about, unhelped.to_string(), unhelped.help());
+                    continue;
+                }
+            };
+            self.context.conditions.clear(&about);
+            self.served.lock().unwrap_or_else(PoisonError::into_inner).push((at, task));
+        }
+    }
+
+    /// Tries those of its own ports again that could not be had.
+    pub(crate) async fn retry_own_ports(self: &Arc<Self>) {
+        let Some(followed) = self.followed() else { return };
+        let (lab, follows, listen) = (&followed.lab, &followed.follows, self.worker.listen);
+        self.open_own_ports(&Given { lab, follows, machine: &self.machine, overlay: &[], listen }).await;
+    }
+
+    /// Gives back the addresses that move.
+    pub(crate) async fn give_back(&self) {
+        self.addresses.lock().await.give_back(&self.context.helper, &self.context.conditions).await;
+    }
+}
+
+/// The machine's own key pair.
+fn own_key(state: &State, conditions: &Conditions) -> Option<Tls> {
+    let path = state.key();
+    let help = "make one: `polis machine key` prints the line for the lab file; then start Polis again";
+    let read = match std::fs::read_to_string(&path) {
+        Ok(text) => Tls::with_key(&text).map_err(|fault| fault.to_string()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err("this machine has no key yet, so no other machine can be asked".to_owned())
+        }
+        Err(error) => Err(format!("can not read `{}`: {error}", path.display())),
+    };
+    match read {
+        Ok(tls) => Some(tls),
+        Err(what) => {
+            conditions.raise("machine key", what, help);
+            None
+        }
+    }
+}

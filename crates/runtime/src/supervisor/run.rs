@@ -1,0 +1,306 @@
+//! The tasks of services: one each, that owns what runs.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{oneshot, watch};
+use tokio::task::{AbortHandle, JoinHandle};
+
+use super::{Failures, Phase, Row, Tries};
+use crate::event::Event;
+use crate::link::{Running, ServiceRuns};
+use crate::service::{Context, Fault, Given, Service};
+
+/// How long a service that was told to go on with a new plan may take to be ready.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// A service of a machine: what is wanted of it, and what became of that.
+pub struct Slot(Box<dyn AnySlot>);
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Slot({})", self.0.runs().name)
+    }
+}
+
+impl Slot {
+    pub(crate) fn of<S: Service>() -> Self {
+        Self(Box::new(Own::<S> { wanted: watch::channel(None).0, shared: Arc::default(), task: None }))
+    }
+}
+
+/// The services of a machine.
+#[derive(Debug)]
+pub struct Supervisor {
+    slots: Vec<Slot>,
+}
+
+impl Supervisor {
+    /// Of these services; nothing runs yet.
+    pub fn of(rows: &[Row]) -> Self {
+        Self { slots: rows.iter().map(|row| (row.slot)()).collect() }
+    }
+
+    /// Makes what follows run: what is planned anew is started, what has changed is swapped, what is no longer
+    /// planned ends, what is the same is left alone. Waits until each is ready, or has said why it is not.
+    pub async fn adopt(&mut self, given: &Given<'_>, context: &Context) {
+        let settled: Vec<_> = self.slots.iter_mut().map(|slot| slot.0.want(given, context)).collect();
+        for done in settled.into_iter().flatten() {
+            let _ = tokio::time::timeout(SETTLE, done).await;
+        }
+    }
+
+    /// What runs.
+    pub fn runs(&self) -> Vec<ServiceRuns> {
+        self.slots.iter().map(|slot| slot.0.runs()).filter(|runs| runs.phase != Phase::Off).collect()
+    }
+
+    /// What a service shows of itself.
+    pub fn view(&self, service: &str) -> Option<Value> {
+        self.slots.iter().find(|slot| slot.0.runs().name == service).and_then(|slot| slot.0.view())
+    }
+}
+
+trait AnySlot: Send + Sync {
+    fn want(&mut self, given: &Given<'_>, context: &Context) -> Option<oneshot::Receiver<()>>;
+    fn runs(&self) -> ServiceRuns;
+    fn view(&self) -> Option<Value>;
+}
+
+struct Own<S: Service> {
+    wanted: watch::Sender<Option<S::Plan>>,
+    shared: Arc<Mutex<Shared<S>>>,
+    task: Option<JoinHandle<()>>,
+}
+
+/// What the task of a service tells.
+struct Shared<S: Service> {
+    phase: Phase,
+    trouble: Option<Fault>,
+    running: Option<(Arc<S>, S::Plan)>,
+    /// Told once the plan that is wanted now runs, or can not.
+    settled: Vec<oneshot::Sender<()>>,
+}
+
+impl<S: Service> Default for Shared<S> {
+    fn default() -> Self {
+        Self { phase: Phase::Off, trouble: None, running: None, settled: Vec::new() }
+    }
+}
+
+impl<S: Service> AnySlot for Own<S> {
+    fn want(&mut self, given: &Given<'_>, context: &Context) -> Option<oneshot::Receiver<()>> {
+        let plan = S::plan(given);
+        if *self.wanted.borrow() == plan {
+            return None;
+        }
+        let (sender, done) = oneshot::channel();
+        lock(&self.shared).settled.push(sender);
+        self.wanted.send_replace(plan);
+        if self.task.is_none() {
+            let keeper = Keeper::<S> {
+                wanted: self.wanted.subscribe(),
+                shared: Arc::clone(&self.shared),
+                context: context.clone(),
+                failures: Failures::default(),
+            };
+            self.task = Some(tokio::spawn(keeper.keep()));
+        }
+        Some(done)
+    }
+
+    fn runs(&self) -> ServiceRuns {
+        let shared = lock(&self.shared);
+        let running = shared
+            .running
+            .as_ref()
+            .map(|(service, plan)| Running { does: service.does(), lines: S::lines(plan) });
+        ServiceRuns {
+            name: S::NAME.word().to_owned(),
+            phase: shared.phase,
+            trouble: shared.trouble.as_ref().map(|fault| (fault.what.clone(), fault.help.clone())),
+            running,
+        }
+    }
+
+    fn view(&self) -> Option<Value> {
+        let service = lock(&self.shared).running.as_ref().map(|(service, _)| Arc::clone(service))?;
+        serde_json::to_value(service.view()).ok()
+    }
+}
+
+fn lock<S: Service>(shared: &Mutex<Shared<S>>) -> std::sync::MutexGuard<'_, Shared<S>> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps one service running.
+struct Keeper<S: Service> {
+    wanted: watch::Receiver<Option<S::Plan>>,
+    shared: Arc<Mutex<Shared<S>>>,
+    context: Context,
+    failures: Failures,
+}
+
+/// Ends a task with what holds it.
+struct Ends(AbortHandle);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Why a service no longer runs.
+enum End {
+    Failed(Fault),
+    Unwanted,
+}
+
+impl<S: Service> Keeper<S> {
+    async fn keep(mut self) {
+        let mut tries = Tries::default();
+        loop {
+            let Some(plan) = self.wanted.borrow_and_update().clone() else {
+                self.become_(Phase::Off, None);
+                if self.wanted.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            if lock(&self.shared).phase == Phase::Off {
+                self.become_(Phase::Starting, None);
+            }
+            let wait = match contained(S::provision(plan.clone(), &self.context)).await {
+                Ok(service) => {
+                    tries = Tries::default();
+                    match self.attend(Arc::new(service), plan).await {
+                        End::Unwanted => continue,
+                        End::Failed(fault) => self.failed(fault),
+                    }
+                }
+                Err(fault) => {
+                    self.become_(Phase::Blocked, Some(fault));
+                    tries.next()
+                }
+            };
+            self.settle();
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                changed = self.wanted.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    fn failed(&mut self, fault: Fault) -> Duration {
+        let (phase, wait) = self.failures.add(self.context.clock.steady());
+        self.context
+            .record
+            .add(Event::Failed { service: S::NAME.word().to_owned(), why: fault.what.clone() });
+        lock(&self.shared).running = None;
+        self.become_(phase, Some(fault));
+        wait
+    }
+
+    /// Runs a service and gives it changed plans, until it fails or is no longer wanted.
+    async fn attend(&mut self, service: Arc<S>, plan: S::Plan) -> End {
+        let name = || S::NAME.word().to_owned();
+        let mut task = tokio::spawn(S::run(Arc::clone(&service)));
+        let _ends = Ends(task.abort_handle());
+        let mut current = plan.clone();
+        lock(&self.shared).running = Some((Arc::clone(&service), plan));
+        self.become_(Phase::Running, None);
+        self.context.record.add(Event::Running { service: name(), does: service.does() });
+        let mut tries = Tries::default();
+        let mut again: Option<Duration> = None;
+        loop {
+            self.settle();
+            tokio::select! {
+                ended = &mut task => return End::Failed(why(ended)),
+                changed = self.wanted.changed() => if changed.is_err() { return End::Unwanted },
+                () = tokio::time::sleep(again.unwrap_or_default()), if again.is_some() => {}
+            }
+            let Some(plan) = self.wanted.borrow_and_update().clone() else {
+                lock(&self.shared).running = None;
+                self.become_(Phase::Off, None);
+                self.context.record.add(Event::Stopped { service: name() });
+                return End::Unwanted;
+            };
+            again = None;
+            match contained(service.swap(plan.clone(), &self.context)).await {
+                Ok(()) => {
+                    tries = Tries::default();
+                    if plan != current {
+                        self.context.record.add(Event::Swapped { service: name(), does: service.does() });
+                    }
+                    current = plan.clone();
+                    lock(&self.shared).running = Some((Arc::clone(&service), plan));
+                    self.become_(Phase::Running, None);
+                }
+                Err(fault) => {
+                    self.become_(Phase::HeldBack, Some(fault));
+                    again = Some(tries.next());
+                }
+            }
+        }
+    }
+
+    fn become_(&self, phase: Phase, trouble: Option<Fault>) {
+        let about = S::NAME.word();
+        let mut shared = lock(&self.shared);
+        shared.phase = phase;
+        shared.trouble.clone_from(&trouble);
+        drop(shared);
+        match trouble {
+            Some(fault) => {
+                let what = format!("{}: {}", phase.word(), fault.what);
+                self.context.conditions.raise(about, what, fault.help);
+            }
+            None => self.context.conditions.clear(about),
+        }
+        if phase == Phase::Off {
+            self.settle();
+        }
+    }
+
+    fn settle(&self) {
+        for sender in lock(&self.shared).settled.drain(..) {
+            let _ = sender.send(());
+        }
+    }
+}
+
+/// How a running service ended.
+fn why(ended: Result<Result<(), Fault>, tokio::task::JoinError>) -> Fault {
+    let help = "it starts again by itself; if it goes on, `polis events` says since when".to_owned();
+    match ended {
+        Ok(Err(fault)) => fault,
+        Ok(Ok(())) => Fault { what: "it ended by itself".to_owned(), help },
+        Err(error) if error.is_panic() => Fault { what: panic_text(error.into_panic().as_ref()), help },
+        Err(_) => Fault { what: "it was ended".to_owned(), help },
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("it panicked: {}", text.unwrap_or_else(|| "without a word".to_owned()))
+}
+
+/// Waits for something of a service, and takes a panic for a fault.
+async fn contained<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let mut work = Box::pin(work);
+    std::future::poll_fn(move |context| {
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| Pin::as_mut(&mut work).poll(context)));
+        polled.unwrap_or_else(|panic| {
+            std::task::Poll::Ready(Err(Fault {
+                what: panic_text(panic.as_ref()),
+                help: "this is a mistake in Polis; it is tried again by itself".to_owned(),
+            }))
+        })
+    })
+    .await
+}
