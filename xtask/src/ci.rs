@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use crate::{fuzz, root, tidy};
+use crate::{arm64, fuzz, root, tidy};
 
 const STEPS: [(&str, &[&str]); 3] = [
     ("format", &["fmt", "--all", "--check"]),
@@ -24,6 +24,7 @@ pub(crate) fn run(fuzz_seconds: u32) -> anyhow::Result<()> {
     }
     step("tidy", tidy::run)?;
     step("fuzz", || fuzz::run(None, fuzz_seconds))?;
+    step("arm64", arm64::run)?;
     report_skipped(&skipped)
 }
 

@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask ci` is what a change has to pass, the others are its parts.
 
+mod arm64;
 mod bench;
 mod ci;
 mod docs;
@@ -37,6 +38,8 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         seconds: u32,
     },
+    /// Build the binary for arm64 and let it check the example under emulation.
+    Arm64,
     /// Measure, and write `bench/figures.md`.
     Bench {
         /// Also how long a bare clone takes to its first answered name.
@@ -54,6 +57,7 @@ fn main() -> anyhow::Result<()> {
         Command::Tidy => tidy::run(),
         Command::Docs => docs::write(),
         Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
+        Command::Arm64 => arm64::run(),
         Command::Bench { clone } => bench::run(clone),
         Command::Measure { command } => bench::measure(&command),
     }

@@ -26,6 +26,33 @@ pub(crate) struct Filter {
     stamps: Vec<Stamp>,
 }
 
+impl Filter {
+    /// What is blocked, in words behind what else a name server does; empty if nothing is to be.
+    pub(crate) fn words(&self) -> String {
+        let lists = self.lists.iter().map(ToString::to_string);
+        let has_rules = self.rules != Counts::default();
+        let all: Vec<String> = lists.chain(has_rules.then(|| format!("own rules: {}", self.rules))).collect();
+        if all.is_empty() {
+            return String::new();
+        }
+        format!(", blocks {} names ({})", self.blocks.len(), all.join("; "))
+    }
+
+    /// For every list of this filter and of the one before, what is wrong with it and what to do, if anything is.
+    pub(crate) fn troubles(&self, before: &Self) -> Vec<(String, Option<(String, String)>)> {
+        let gone = before.lists.iter().filter(|old| self.lists.iter().all(|list| list.name != old.name));
+        let gone = gone.map(|list| (list.name.clone(), None));
+        let trouble = |list: &ListView| match &list.state {
+            ListState::Out(why) => {
+                let help = "mend the file, or take it out of `lists`; it is loaded again by itself";
+                Some((format!("{} is not followed: {why}", list.source), help.to_owned()))
+            }
+            ListState::Followed(_) | ListState::NotFetched => None,
+        };
+        self.lists.iter().map(|list| (list.name.clone(), trouble(list))).chain(gone).collect()
+    }
+}
+
 /// The time and size of a list's file; none if there is none.
 type Stamp = Option<(SystemTime, u64)>;
 

@@ -13,7 +13,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use lab::model::ServiceName;
-use runtime::{Context, Fault, Given, Helper, LabFolder, Permit, Service, Transport as Carrier, Unhelped};
+use runtime::{
+    Conditions, Context, Fault, Given, Helper, LabFolder, Permit, Service, Transport as Carrier, Unhelped,
+};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -53,6 +55,7 @@ struct Shared {
     loading: Mutex<()>,
     /// The lab folder, which the files of lists are in.
     folder: LabFolder,
+    conditions: Conditions,
     asker: Arc<Asker>,
     counts: Counts,
     waiting: Arc<Semaphore>,
@@ -127,6 +130,9 @@ impl Shared {
         if old.plan.upstreams != plan.upstreams {
             self.asker.forget();
         }
+        for (name, trouble) in filter.troubles(&old.filter) {
+            self.conditions.set(&format!("list {name}"), trouble);
+        }
         *self.serving.write().unwrap_or_else(PoisonError::into_inner) = Serving { plan, filter };
     }
 }
@@ -157,6 +163,7 @@ impl Service for Server {
             serving: RwLock::default(),
             loading: Mutex::default(),
             folder: context.folder.clone(),
+            conditions: context.conditions.clone(),
             asker: Arc::default(),
             counts: Counts::default(),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
@@ -196,10 +203,11 @@ impl Service for Server {
     }
 
     fn does(&self) -> String {
-        let plan = self.shared.serving().plan;
+        let Serving { plan, filter } = self.shared.serving();
         let listens: Vec<String> = self.listens().iter().map(ToString::to_string).collect();
         let (at, names, domain) = (listens.join(", "), plan.name_count(), plan.domain.text());
-        format!("listens at {at} over UDP and TCP, answers {names} names of {domain}")
+        let blocks = filter.words();
+        format!("listens at {at} over UDP and TCP, answers {names} names of {domain}{blocks}")
     }
 
     fn view(&self) -> View {

@@ -126,9 +126,15 @@ fn begin(lab: &Path, scratch: &Path) -> Result<ExitCode, Fault> {
     let folders = make_scratch(scratch)?;
     let mut machines = make_machines(&checked, scratch)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Start)?;
-    let code = runtime.block_on(run::live(lab, scratch, &checked, &mut machines));
+    let lived = runtime.block_on(run::live(lab, scratch, &checked, &mut machines));
+    for machine in &machines {
+        machine.tell_to_end();
+    }
+    machines.iter_mut().for_each(Machine::end);
     drop(folders);
-    code
+    lived?;
+    print("\nended; nothing is left\n");
+    Ok(ExitCode::SUCCESS)
 }
 
 fn make_scratch(scratch: &Path) -> Result<Folders, Fault> {
@@ -171,12 +177,17 @@ fn make_machines(checked: &Checked, scratch: &Path) -> Result<Vec<Machine>, Faul
 }
 
 /// Where to look.
-fn tell(checked: &Checked, took: Duration) {
+fn tell(checked: &Checked, took: Option<Duration>) {
     let Some(lab) = &checked.lab else { return };
-    print(&format!("the lab {} runs here, after {:.1} s\n", lab.lab.name, took.as_secs_f64()));
+    match took {
+        Some(took) => {
+            print(&format!("the lab {} runs here, after {:.1} s\n", lab.lab.name, took.as_secs_f64()));
+        }
+        None => print("its name servers do not answer yet: `polis status`, as below, says why\n"),
+    }
     let dns = lab.placed().into_iter().find(|placed| placed.service == lab::model::ServiceName::Dns);
     let own = |name: &str| lab.machines.get(name)?.address.as_ref()?.iter().next().map(|own| own.0);
-    let first = dns.as_ref().and_then(|dns| dns.on.first()).map(|on| on.value());
+    let first = dns.as_ref().and_then(|dns| dns.on.first()).map(lab::read::At::value);
     let server =
         dns.as_ref().and_then(|dns| dns.address.map(|at| at.0).or_else(|| own(dns.on.first()?.as_str())));
     if let Some(server) = server {

@@ -63,14 +63,14 @@ impl Fault {
             Self::NoLabAnywhere => {
                 Some("name one: `--lab PATH`; an example is in `examples/aegean`".to_owned())
             }
-            Self::Misuse { help, .. } => help.clone(),
+            Self::Misuse { help, .. } | Self::Said { help, .. } => help.clone(),
             Self::Secret(SecretFault::Misuse { help, .. } | SecretFault::Failed { help, .. }) => {
                 Some(help.clone())
             }
-            Self::LabHasErrors => Some("`polis check` shows them".to_owned()),
-            Self::Said { help, .. } => help.clone(),
+            Self::LabHasErrors | Self::Refused(Refusal::LabHasErrors) => {
+                Some("`polis check` shows them".to_owned())
+            }
             Self::Ask(fault) => Some(fault.help()),
-            Self::Refused(Refusal::LabHasErrors) => Some("`polis check` shows them".to_owned()),
             Self::Refused(Refusal::NoLab(_)) => {
                 Some("name a folder of `*.toml` files, or one file: `--lab PATH`".to_owned())
             }

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args, run: &RunArgs) -> Result<ExitCode, Fault> {
     let user = runtime::helper::prepare(&state, &run.place.socket());
     let mut worker = arguments("run", args, run)?;
     worker.push("--worker".into());
-    let errand = Errand { worker, permits: arguments("permits", args, run)?, state, user };
+    let errand = Errand { worker, permits: arguments("permits", args, run)?, state, user, say: show::print };
     runtime::helper::run(errand).map_err(Fault::Start)
 }
 

@@ -9,7 +9,6 @@
 
 mod common;
 
-use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -88,6 +87,7 @@ fn lines_fit(expected: &[&str], said: &[&str]) -> bool {
 struct Reader {
     folder: Scratch,
     home: Scratch,
+    state: Scratch,
     running: Vec<Running>,
     wrong: Vec<String>,
     page: String,
@@ -98,7 +98,14 @@ impl Reader {
         let folder = Scratch::new();
         std::os::unix::fs::symlink(root().join("examples"), folder.0.join("examples")).unwrap();
         let page = page.strip_prefix(root()).unwrap().display().to_string();
-        Self { folder, home: Scratch::new(), running: Vec::new(), wrong: Vec::new(), page }
+        Self {
+            folder,
+            home: Scratch::new(),
+            state: Scratch::short(),
+            running: Vec::new(),
+            wrong: Vec::new(),
+            page,
+        }
     }
 
     fn shell(&self, line: &str) -> Command {
@@ -107,6 +114,7 @@ impl Reader {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{line} 2>&1")]).current_dir(&self.folder.0);
         command.env("HOME", self.home.path()).env_remove("XDG_CONFIG_HOME").env_remove("POLIS_LAB");
+        command.env("POLIS_STATE", self.state.path()).env_remove("POLIS_SOCKET");
         command.env("PATH", std::env::join_paths([binary].into_iter().chain(paths)).unwrap());
         command
     }
@@ -261,19 +269,21 @@ fn the_demo_builds_checks_explains_and_answers() {
     let built =
         run(Command::new(env!("CARGO")).args(build).env("CARGO_TARGET_DIR", &target).current_dir(root()));
     assert_eq!(built.code, 0, "{}", built.err);
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let scratch = Scratch::short();
     let mut make = Command::new("make");
-    make.args(["demo", &format!("DEMO_PORT={port}")]).env("CARGO_TARGET_DIR", &target).current_dir(root());
+    make.arg("demo")
+        .env("CARGO_TARGET_DIR", &target)
+        .env("XDG_RUNTIME_DIR", scratch.path())
+        .current_dir(root());
     let demo = Running::start(&mut make);
     demo.wait_for_line("aegean: no errors, 2 warnings");
     demo.wait_for_line("app nextcloud");
     let line = demo.wait_for_line("cloud.lab.example.net +short");
-    demo.wait_for_line("naxos: answers 38 names");
     let said = run(Command::new("sh").args(["-c", line.trim()]));
-    assert_eq!(said.out, "10.10.50.10\n", "{}", line.trim());
-    let server = format!("127.0.0.1:{port}");
-    let found = run(Command::new("pgrep").args(["-f", &format!("polis run .*{server}")]));
-    let process: u32 = found.out.lines().next().unwrap().parse().unwrap();
-    assert!(run(Command::new("kill").args(["-INT", &process.to_string()])).code == 0);
-    common::wait_for("the demo ends", || UdpSocket::bind(&server).is_ok());
+    assert_eq!(said.out, "127.10.50.10\n", "{}", line.trim());
+    let folder = std::fs::read_dir(&scratch.0).unwrap().next().unwrap().unwrap().path();
+    let process = std::fs::read_to_string(folder.join("process")).unwrap();
+    assert!(run(Command::new("kill").args(["-INT", process.trim()])).code == 0);
+    demo.wait_for_line("ended; nothing is left");
+    assert_eq!(std::fs::read_dir(&scratch.0).unwrap().count(), 0);
 }

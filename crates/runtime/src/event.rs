@@ -21,13 +21,9 @@ pub enum Event {
     Adopted {
         /// Its fingerprint.
         lab: String,
-    },
-    /// A changed lab folder was not taken up.
-    Refused {
-        /// How many errors it has.
-        errors: usize,
-        /// The first of them.
-        first: String,
+        /// Whether it is the one that this process began with.
+        #[serde(default)]
+        is_first: bool,
     },
     /// A service began to run.
     Running {
@@ -69,6 +65,11 @@ pub enum Event {
         /// What was wrong with what.
         about: String,
     },
+    /// The clock was set to another time.
+    Jumped {
+        /// By how much: milliseconds, negative if it was set back.
+        by: Millis,
+    },
     /// Another machine answers, does not, or is taken to be down.
     Machine {
         /// Which.
@@ -105,18 +106,17 @@ impl Event {
         match self {
             Self::Started { version } => format!("polis {version} started"),
             Self::Ended => "polis was told to end".to_owned(),
-            Self::Adopted { lab } => format!("took up the changed lab, {lab}"),
-            Self::Refused { errors, first } => {
-                let errors = if *errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
-                format!(
-                    "the changed lab is not taken up: {errors}, the first is {first}. What ran before runs on."
-                )
-            }
+            Self::Adopted { lab, is_first: true } => format!("took up the lab, {lab}"),
+            Self::Adopted { lab, is_first: false } => format!("took up the changed lab, {lab}"),
             Self::Running { service, does } | Self::Swapped { service, does } => format!("{service} {does}"),
             Self::Stopped { service } => format!("{service} has nothing more to do here"),
             Self::Failed { service, why } => format!("{service} failed and starts again: {why}"),
             Self::Raised { about, what, help } => format!("{about}: {what}; {help}"),
             Self::Cleared { about } => format!("{about}: well again"),
+            Self::Jumped { by } => {
+                let way = if *by > 0 { "forward" } else { "back" };
+                format!("the clock jumped {way} by {}", clock::long_in_words(by.saturating_abs()))
+            }
             Self::Machine { machine, state } => format!("{machine} is {state}"),
             Self::Overlaid { key, value, who } => format!("{who} added to {key}: {value}"),
             Self::Uncovered { key, value, why } => format!("{key} lost what was added, {value}: {why}"),

@@ -32,4 +32,4 @@ pub use record::Record;
 pub use service::{Context, Fault, Given, LabFolder, Service, row};
 pub use state::{Lock, LockFault, State};
 pub use store::{Store, StoreFault};
-pub use supervisor::{Phase, Row, Slot, Supervisor};
+pub use supervisor::{Phase, Row, Settling, Slot, Supervisor};

@@ -81,18 +81,34 @@ pub fn list(store: &Store) -> Result<Vec<Entry>, StoreFault> {
     })
 }
 
-/// Adds an entry; one that is there already stays as it is. When it returns, the entry is on disk.
+/// What became of an entry that was to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is kept.
+    New,
+    /// It was there already, and stays as it was.
+    Known,
+    /// There is no room for it.
+    Full,
+}
+
+/// Adds an entry. When it returns, the entry is on disk.
 ///
 /// # Errors
 /// If it can not be kept.
-pub fn add(store: &Store, entry: &Entry) -> Result<(), StoreFault> {
+pub fn add(store: &Store, entry: &Entry) -> Result<Added, StoreFault> {
     store.with("add to the overlay", |connection| {
-        connection.execute(
+        let added = connection.execute(
             "INSERT INTO overlay (key, value, who, at) SELECT ?1, ?2, ?3, ?4
              WHERE (SELECT count(*) FROM overlay) < ?5 ON CONFLICT (key, value) DO NOTHING",
             (&entry.key, &entry.value, &entry.who, entry.at, MAX_ENTRIES),
         )?;
-        Ok(())
+        if added > 0 {
+            return Ok(Added::New);
+        }
+        let known = "SELECT EXISTS (SELECT 1 FROM overlay WHERE key = ?1 AND value = ?2)";
+        let is_known = connection.query_row(known, (&entry.key, &entry.value), |row| row.get(0))?;
+        Ok(if is_known { Added::Known } else { Added::Full })
     })
 }
 

@@ -64,6 +64,8 @@ pub enum Request {
     Hold(IpAddr),
     /// Take this address away.
     Release(IpAddr),
+    /// Forget which machine nearby has this address, so that it is asked anew.
+    Forget(IpAddr),
     /// Read the lab again: what is permitted may have changed.
     Adopt,
     /// The worker is well. Said every second.
@@ -85,7 +87,10 @@ impl Request {
                 let any_port = allowed.port() == 0 && (at.port() == 0 || at.port() >= UNPRIVILEGED);
                 transport == kind && at.ip() == allowed.ip() && (any_port || at.port() == allowed.port())
             }
-            (Self::Hold(asked) | Self::Release(asked), Permit::Hold { address, .. }) => asked == address,
+            (
+                Self::Hold(asked) | Self::Release(asked) | Self::Forget(asked),
+                Permit::Hold { address, .. },
+            ) => asked == address,
             _ => false,
         })
     }
@@ -111,6 +116,7 @@ impl fmt::Display for Request {
             Self::Bind(transport, at) => write!(f, "bind {} {at}", transport.word()),
             Self::Hold(address) => write!(f, "hold {address}"),
             Self::Release(address) => write!(f, "release {address}"),
+            Self::Forget(address) => write!(f, "forget {address}"),
             Self::Adopt => f.write_str("adopt"),
             Self::Alive => f.write_str("alive"),
             Self::Ready => f.write_str("ready"),
@@ -161,6 +167,7 @@ impl FromStr for Request {
             ["bind", transport, at] => bind(transport, at).map(|(transport, at)| Self::Bind(transport, at)),
             ["hold", address] => address.parse().map(Self::Hold).map_err(|_| Meaningless),
             ["release", address] => address.parse().map(Self::Release).map_err(|_| Meaningless),
+            ["forget", address] => address.parse().map(Self::Forget).map_err(|_| Meaningless),
             ["adopt"] => Ok(Self::Adopt),
             ["alive"] => Ok(Self::Alive),
             ["ready"] => Ok(Self::Ready),
@@ -222,6 +229,7 @@ mod tests {
                 .prop_map(|(transport, ip, port)| Request::Bind(transport, SocketAddr::new(ip, port))),
             addresses().prop_map(Request::Hold),
             addresses().prop_map(Request::Release),
+            addresses().prop_map(Request::Forget),
             Just(Request::Adopt),
             Just(Request::Alive),
             Just(Request::Ready),
@@ -255,7 +263,10 @@ mod tests {
                 (Request::Bind(transport, at), Permit::Bind(kind, allowed)) if transport == kind => {
                     at == allowed || (at.ip() == allowed.ip() && allowed.port() == 0 && at.port() >= 1024)
                 }
-                (Request::Hold(asked) | Request::Release(asked), Permit::Hold { address, .. }) => asked == address,
+                (
+                    Request::Hold(asked) | Request::Release(asked) | Request::Forget(asked),
+                    Permit::Hold { address, .. },
+                ) => asked == address,
                 _ => false,
             });
             let harmless = matches!(request, Request::Adopt | Request::Alive | Request::Ready);

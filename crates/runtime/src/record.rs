@@ -30,6 +30,9 @@ const KEEP_EVENTS: i64 = 1_000_000;
 /// How often old events are removed, and a failed writing is tried again.
 const TIDY_EVERY: Duration = Duration::from_secs(6 * 3_600);
 const RETRY: Duration = Duration::from_secs(2);
+/// The most bytes of events that are read at once, and about how many each has around its text.
+const MOST_BYTES: usize = 3 << 20;
+const AROUND: usize = 64;
 /// How many events somebody who listens may lag behind.
 const LAG: usize = 1_024;
 
@@ -124,7 +127,8 @@ impl Record {
         self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).lost
     }
 
-    /// The last `most` events with a number above `after`, oldest first. It waits for the disk.
+    /// The last `most` events with a number above `after`, oldest first, and fewer if they are long: they have to go in one
+    /// reply. It waits for the disk.
     ///
     /// # Errors
     /// If the record can not be read.
@@ -135,14 +139,18 @@ impl Record {
         let mut query = connection
             .prepare("SELECT number, at, event FROM event WHERE number > ?1 ORDER BY number DESC LIMIT ?2")
             .map_err(fault)?;
-        let rows = query
-            .query_map((after, most), |row| {
-                let text: String = row.get(2)?;
-                let event = serde_json::from_str(&text).unwrap_or(Event::Unknown);
-                Ok(Happened { number: row.get(0)?, at: row.get(1)?, event })
-            })
-            .map_err(fault)?;
-        let mut events = rows.collect::<Result<Vec<Happened>, _>>().map_err(fault)?;
+        let mut rows = query.query((after, most)).map_err(fault)?;
+        let (mut events, mut room) = (Vec::new(), MOST_BYTES);
+        while let Some(row) = rows.next().map_err(fault)? {
+            let text: String = row.get(2).map_err(fault)?;
+            room = match room.checked_sub(text.len() + AROUND) {
+                Some(room) => room,
+                None => break,
+            };
+            let event = serde_json::from_str(&text).unwrap_or(Event::Unknown);
+            let (number, at) = (row.get(0).map_err(fault)?, row.get(1).map_err(fault)?);
+            events.push(Happened { number, at, event });
+        }
         events.reverse();
         Ok(events)
     }

@@ -78,7 +78,13 @@ impl State {
             .write(true)
             .open(&path)
             .map_err(unwritable)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        if let Err(error) = locked.map_err(std::io::Error::from)
+            && error.kind() != std::io::ErrorKind::WouldBlock
+        {
+            return Err(unwritable(error));
+        }
+        if locked.is_err() {
             let mut text = String::new();
             let by = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
             return Err(LockFault::Taken { path: self.0.clone(), by });
@@ -108,10 +114,15 @@ impl State {
     }
 }
 
-/// Replaces a file at once: it is never half written.
+/// Replaces a file at once: it is never half written. The draft is made anew, because somebody else who may write to the
+/// folder could have put a link there.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let draft = path.with_extension("new");
-    let mut file = File::create(&draft)?;
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::create_new(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&draft, path)
@@ -155,6 +166,17 @@ pub(crate) mod tests {
         assert!(fault.to_string().ends_with(&format!("process {}", std::process::id())), "{fault}");
         drop(lock);
         assert!(state.lock().is_ok());
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_draft_is_not_followed() {
+        let scratch = Scratch::new();
+        let (file, other) = (scratch.path().join("clock"), scratch.path().join("other"));
+        std::fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink(&other, file.with_extension("new")).unwrap();
+        replace(&file, b"12").unwrap();
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "precious");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "12");
     }
 
     #[test]

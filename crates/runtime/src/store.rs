@@ -121,6 +121,17 @@ impl Store {
         done
     }
 
+    /// Writes something that changes nothing: whether things can be kept again. It waits for the disk.
+    ///
+    /// # Errors
+    /// If they can not.
+    pub fn probe(&self) -> Result<(), StoreFault> {
+        self.with("write", |connection| {
+            let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            connection.execute_batch(&format!("PRAGMA user_version = {version}"))
+        })
+    }
+
     /// What stands in the way of keeping things, and what to do: from the last time that something was to be kept.
     pub fn trouble(&self) -> Option<(String, String)> {
         self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::permit::Permit;
 use crate::service::Given;
 
-pub use run::{Slot, Supervisor};
+pub use run::{Settling, Slot, Supervisor};
 
 /// A service in the table of the binary.
 #[derive(Clone, Copy)]

@@ -121,9 +121,9 @@ impl Supervised {
         self.inner.runtime()
     }
 
-    /// Whether its main process is gone within a time.
-    pub(crate) fn wait_down(&self, within: Duration) -> bool {
-        self.wait(within, |state| state.main.is_none())
+    /// Whether its main process is gone within the time that it has for that.
+    pub(crate) fn wait_down(&self) -> bool {
+        self.wait(self.inner.service.stop_within, |state| state.main.is_none())
     }
 
     fn wait(&self, within: Duration, condition: impl Fn(&State) -> bool) -> bool {

@@ -13,9 +13,6 @@ use crate::group::{self, Group};
 use crate::place::Place;
 use crate::supervise::{Supervised, Wanted};
 
-/// How long a unit may take to end when it is told to; systemd's default is longer than a test is patient.
-pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(5);
-
 /// What to run, and how: the keys of a systemd unit that matter here.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -26,9 +23,12 @@ pub struct Service {
     pub(crate) watchdog: Option<Duration>,
     /// `RestartSec=`, with `Restart=always`.
     pub(crate) restart_after: Duration,
+    /// `TimeoutStopSec=`.
+    pub(crate) stop_within: Duration,
     /// `User=` and `AmbientCapabilities=`; root without.
     pub(crate) user: Option<(u32, String)>,
     disk: u64,
+    state_files: Vec<PathBuf>,
     has_clock: bool,
 }
 
@@ -41,15 +41,25 @@ impl Service {
             environment: Vec::new(),
             watchdog: None,
             restart_after: Duration::from_millis(100),
+            stop_within: Duration::from_secs(10),
             user: None,
             disk: 64 << 20,
+            state_files: Vec::new(),
             has_clock: false,
         }
     }
 
     /// `polis run` for a machine of a lab folder: the one place that knows its arguments.
     pub fn polis(binary: impl Into<PathBuf>, lab: &Path, machine: &str) -> Self {
-        Self::new(binary).args(["run", "--lab"]).args([lab]).args(["--machine", machine])
+        let run = Self::new(binary).args(["run", "--lab"]).args([lab]).args(["--machine", machine]);
+        run.args(["--state", "${STATE_DIRECTORY}", "--socket", "${RUNTIME_DIRECTORY}/polis.sock"])
+    }
+
+    /// A file that is in its state before it first starts, as the key pair of an enrolled machine.
+    #[must_use]
+    pub fn state_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.state_files.push(file.into());
+        self
     }
 
     /// More arguments. `${STATE_DIRECTORY}` and `${RUNTIME_DIRECTORY}` in them stand for those folders of the
@@ -78,6 +88,14 @@ impl Service {
     #[must_use]
     pub fn restart_after(mut self, pause: Duration) -> Self {
         self.restart_after = pause;
+        self
+    }
+
+    /// Makes it end when it does not by itself within so long of being told to; 10 s without, where systemd has
+    /// 90 s.
+    #[must_use]
+    pub fn stop_within(mut self, patience: Duration) -> Self {
+        self.stop_within = patience;
         self
     }
 
@@ -135,9 +153,16 @@ impl Unit {
         let log = place.shared.logs.open(&place.name)?;
         let folder = place.shared.scratch.join(&log.name);
         let disk = Disk::mount(folder.join("state"), service.disk)?;
+        for file in &service.state_files {
+            let name = file.file_name().context("a file for the state of a unit needs a name")?;
+            std::fs::copy(file, disk.folder().join(name)).with_context(|| file.display().to_string())?;
+        }
         if let Some((user, _)) = service.user {
-            let owner = Some(nix::unistd::Uid::from_raw(user));
-            nix::unistd::chown(disk.folder(), owner, None).context("giving its state to its user")?;
+            let own = |path: &Path| nix::unistd::chown(path, Some(nix::unistd::Uid::from_raw(user)), None);
+            own(disk.folder()).context("giving its state to its user")?;
+            for entry in std::fs::read_dir(disk.folder())? {
+                own(&entry?.path()).context("giving its state to its user")?;
+            }
         }
         let group = Group::create(&place.shared.namespace(&log.name))?;
         let clock = service.has_clock.then(|| place.clock());
@@ -262,7 +287,7 @@ impl Unit {
         self.supervised.want(Wanted::Down);
         self.supervised.group().signal(Signal::SIGTERM);
         self.supervised.group().signal(Signal::SIGCONT);
-        let ended = self.supervised.wait_down(STOP_WITHIN);
+        let ended = self.supervised.wait_down();
         if !ended {
             self.kill();
         }

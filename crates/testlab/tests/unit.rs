@@ -91,7 +91,9 @@ fn a_unit_that_is_told_to_end_may_end_well() {
     assert!(unit.stop());
     assert!(unit.said().contains("bye"), "{}", unit.said());
 
-    let deaf = naxos.start(shell("trap '' TERM; echo deaf; while :; do sleep 0.05; done"));
+    let deaf = naxos.start(
+        shell("trap '' TERM; echo deaf; while :; do sleep 0.05; done").stop_within(Duration::from_secs(1)),
+    );
     deaf.wait_for_line("deaf");
     assert!(!deaf.stop(), "it had to be made to");
     assert_eq!(deaf.pid(), None);
@@ -174,9 +176,11 @@ fn a_unit_has_the_user_and_the_capabilities_that_it_was_given() {
         return;
     }
     let (_house, naxos) = house();
-    let say = "echo $(id -u):$(id -g) $(grep CapEff /proc/self/status); touch \"$STATE_DIRECTORY/own\" \"$RUNTIME_DIRECTORY/own\" \
+    let say = "echo $(id -u):$(id -g) $(grep CapEff /proc/self/status); touch \"$STATE_DIRECTORY/own\" \"$STATE_DIRECTORY/hostname\" \"$RUNTIME_DIRECTORY/own\" \
                && echo wrote; ls /root 2>&1 | tail -1; echo $PWD $WATCHDOG_USEC $WATCHDOG_PID $$ $HOME; echo $0 $1; exec sleep 1000";
-    let service = shell(say).args(["--state=${STATE_DIRECTORY}", "${RUNTIME_DIRECTORY}/polis.sock"]);
+    let service = shell(say)
+        .state_file("/etc/hostname")
+        .args(["--state=${STATE_DIRECTORY}", "${RUNTIME_DIRECTORY}/polis.sock"]);
     let unit = naxos.start(service.user(65534, "net_bind_service").watchdog(Duration::from_secs(30)));
     unit.wait_for_line(&format!(
         "--state={} {}/polis.sock",

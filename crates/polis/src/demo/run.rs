@@ -1,7 +1,6 @@
 //! The demonstration as it runs: looks what is to run, until it is told to end.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Instant;
 
 use lab::Checked;
@@ -18,8 +17,10 @@ pub(super) async fn live(
     scratch: &Path,
     checked: &Checked,
     machines: &mut [Machine],
-) -> Result<ExitCode, Fault> {
+) -> Result<(), Fault> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Fault::Start)?;
+    // Its terminal was closed.
+    let mut hang_up = signal(SignalKind::hangup()).map_err(Fault::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Fault::Start)?;
     print(&format!(
         "starting {} machines, each with its own state in {}\n",
@@ -32,24 +33,20 @@ pub(super) async fn live(
         for machine in machines.iter_mut() {
             machine.look(lab, scratch)?;
         }
-        if !is_told && (is_answered(machines).await || began.elapsed() > PATIENCE) {
+        let took = began.elapsed();
+        let is_answered = !is_told && is_answered(machines).await;
+        if is_answered || (!is_told && took > PATIENCE) {
             is_told = true;
-            tell(checked, began.elapsed());
+            tell(checked, is_answered.then_some(took));
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            _ = hang_up.recv() => break,
         }
     }
-    for machine in machines.iter_mut() {
-        machine.tell_to_end();
-    }
-    for machine in machines.iter_mut() {
-        machine.end();
-    }
-    print("\nended; nothing is left\n");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Whether a name server of the lab is ready.

@@ -2,7 +2,8 @@
 #![allow(dead_code, reason = "not every test file needs everything")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it fails")]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +17,9 @@ pub(crate) use testlab::{find, has, root, wait_for};
 pub(crate) fn polis(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_polis"));
     command.args(arguments).current_dir(root());
-    for name in ["POLIS_LAB", "POLIS_STATE", "POLIS_IDENTITY", "XDG_CONFIG_HOME"] {
+    for name in
+        ["POLIS_LAB", "POLIS_STATE", "POLIS_SOCKET", "POLIS_IDENTITY", "XDG_CONFIG_HOME", "NOTIFY_SOCKET"]
+    {
         command.env_remove(name);
     }
     command
@@ -43,6 +46,19 @@ pub(crate) fn run(command: &mut Command) -> Said {
     command.output().unwrap().into()
 }
 
+/// Asks a running Polis at its control socket, in the frames that ADR 007 describes.
+pub(crate) fn ask(socket: &Path, question: &str) -> std::io::Result<serde_json::Value> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let length = u32::try_from(question.len()).unwrap();
+    stream.write_all(&[&length.to_be_bytes(), question.as_bytes()].concat())?;
+    let mut head = [0; 4];
+    stream.read_exact(&mut head)?;
+    let mut reply = vec![0; u32::from_be_bytes(head) as usize];
+    stream.read_exact(&mut reply)?;
+    Ok(serde_json::from_slice(&reply)?)
+}
+
 /// A program from outside.
 pub(crate) fn program(name: &str) -> Command {
     Command::new(find(name).unwrap())
@@ -53,9 +69,18 @@ pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
     pub(crate) fn new() -> Self {
+        Self::within(Path::new(env!("CARGO_TARGET_TMPDIR")), "")
+    }
+
+    /// With a short path: that of a socket in it has at most 107 bytes.
+    pub(crate) fn short() -> Self {
+        Self::within(&std::env::temp_dir(), "polis-")
+    }
+
+    fn within(folder: &Path, prefix: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let name = format!("{prefix}{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = folder.join(name);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -161,16 +186,26 @@ impl Running {
 }
 
 impl Drop for Running {
+    /// It is told to end, because it may have processes of its own, which are not to outlive the test.
     fn drop(&mut self) {
+        let has_ended = |child: &mut Child| matches!(child.try_wait(), Ok(Some(_)));
+        if !has_ended(&mut self.child) {
+            let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+            let told = Instant::now();
+            while !has_ended(&mut self.child) && told.elapsed() < Duration::from_secs(8) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// `polis run` on a lab, at a port of its own.
+/// `polis run` on a lab, at a port of its own, with a state of its own.
 pub(crate) struct Server {
     pub(crate) running: Running,
     pub(crate) port: u16,
+    pub(crate) state: Scratch,
 }
 
 impl Server {
@@ -179,11 +214,31 @@ impl Server {
     }
 
     pub(crate) fn at(lab: &str, machine: &str, listen: &str) -> Self {
-        let running =
-            Running::start(&mut polis(&["run", "--lab", lab, "--machine", machine, "--listen", listen]));
-        let line = running.wait_for_line("listens at");
+        let state = Scratch::short();
+        let running = Running::start(&mut polis(&[
+            "run",
+            "--lab",
+            lab,
+            "--machine",
+            machine,
+            "--listen",
+            listen,
+            "--state",
+            state.path(),
+        ]));
+        let line = running.wait_for_line("dns listens at");
         let port = line.split(':').nth(2).unwrap().split(' ').next().unwrap().parse().unwrap();
-        Self { running, port }
+        Self { running, port, state }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.state.0.join("polis.sock")
+    }
+
+    /// What `polis status` says.
+    pub(crate) fn status(&self) -> String {
+        let said = run(&mut polis(&["status", "--state", self.state.path()]));
+        format!("{}{}", said.out, said.err)
     }
 
     /// What dig says, with these words behind the server.

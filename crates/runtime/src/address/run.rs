@@ -60,7 +60,7 @@ async fn keep(moving: Moving, helper: Helper, conditions: Conditions) {
     let about = about(moving.address);
     let mut is_had = false;
     loop {
-        if !is_had && let Some(other) = taken(moving.address, moving.beside).await {
+        if !is_had && let Some(other) = taken(&moving, &helper).await {
             conditions.raise(
                 &about,
                 format!("another machine has it, with the link address {other}"),
@@ -85,9 +85,10 @@ async fn keep(moving: Moving, helper: Helper, conditions: Conditions) {
 }
 
 /// Makes the kernel ask who has an IPv4 address, and looks who answered. With IPv6 the kernel looks by itself.
-async fn taken(address: IpAddr, beside: IpAddr) -> Option<String> {
+async fn taken(moving: &Moving, helper: &Helper) -> Option<String> {
+    let Moving { address, beside, .. } = *moving;
     let IpAddr::V4(v4) = address else { return None };
-    // A process that was here before may have left it, for two seconds at most.
+    let _ = helper.forget(address).await;
     let socket = UdpSocket::bind(SocketAddr::new(beside, 0)).ok()?;
     let _ = socket.send_to(&[0], SocketAddr::new(address, 9));
     tokio::time::sleep(LOOK).await;

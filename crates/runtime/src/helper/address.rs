@@ -14,11 +14,13 @@ const LIFETIME: u32 = 2;
 
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
+const RTM_DELNEIGH: u16 = 29;
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
 const NLM_F_REPLACE: u16 = 0x100;
 const NLM_F_CREATE: u16 = 0x400;
 const NLMSG_ERROR: u16 = 2;
+const NDA_DST: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_CACHEINFO: u16 = 6;
@@ -32,6 +34,8 @@ pub(crate) enum Change {
     Renew,
     /// Have it no longer.
     Remove,
+    /// Forget which machine nearby has it.
+    Forget,
 }
 
 /// Does it, at the interface that has the address `beside`.
@@ -46,8 +50,9 @@ pub(crate) fn change(change: Change, address: IpAddr, prefix: u8, beside: IpAddr
     let (length, _) = recv(socket.as_fd(), &mut reply, RecvFlags::empty())?;
     match error_in(reply.get(..length).unwrap_or_default()) {
         Some(0) => Ok(()),
-        // It is gone already.
+        // It is gone already, or nobody was known to have it.
         Some(number) if change == Change::Remove && number == -libc::EADDRNOTAVAIL => Ok(()),
+        Some(number) if change == Change::Forget && number == -libc::ENOENT => Ok(()),
         Some(number) => Err(std::io::Error::from_raw_os_error(-number)),
         None => Err(std::io::ErrorKind::InvalidData.into()),
     }
@@ -64,7 +69,7 @@ fn interface_of(address: IpAddr) -> std::io::Result<u32> {
     Ok(nix::net::if_::if_nametoindex(found.interface_name.as_str())?)
 }
 
-/// A message with its header (`struct nlmsghdr`, `struct ifaddrmsg`, attributes), in the byte order of the machine.
+/// A message with its header (`struct nlmsghdr`, `struct ifaddrmsg` or `struct ndmsg`, attributes), in the byte order of the machine.
 fn message(change: Change, address: IpAddr, prefix: u8, interface: u32) -> Vec<u8> {
     let (family, bytes) = match address {
         IpAddr::V4(v4) => (AddressFamily::INET, v4.octets().to_vec()),
@@ -73,11 +78,21 @@ fn message(change: Change, address: IpAddr, prefix: u8, interface: u32) -> Vec<u
     let (kind, flags) = match change {
         Change::Renew => (RTM_NEWADDR, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE),
         Change::Remove => (RTM_DELADDR, NLM_F_REQUEST | NLM_F_ACK),
+        Change::Forget => (RTM_DELNEIGH, NLM_F_REQUEST | NLM_F_ACK),
     };
-    let mut body = vec![u8::try_from(family.as_raw()).unwrap_or_default(), prefix, IFA_F_NODAD, 0];
-    body.extend(interface.to_ne_bytes());
-    attribute(&mut body, IFA_LOCAL, &bytes);
-    attribute(&mut body, IFA_ADDRESS, &bytes);
+    let family = u8::try_from(family.as_raw()).unwrap_or_default();
+    let mut body = Vec::new();
+    if change == Change::Forget {
+        body.extend([family, 0, 0, 0]);
+        body.extend(interface.to_ne_bytes());
+        body.extend([0; 4]);
+        attribute(&mut body, NDA_DST, &bytes);
+    } else {
+        body.extend([family, prefix, IFA_F_NODAD, 0]);
+        body.extend(interface.to_ne_bytes());
+        attribute(&mut body, IFA_LOCAL, &bytes);
+        attribute(&mut body, IFA_ADDRESS, &bytes);
+    }
     if change == Change::Renew {
         let times: Vec<u8> = [LIFETIME, LIFETIME, 0, 0].into_iter().flat_map(u32::to_ne_bytes).collect();
         attribute(&mut body, IFA_CACHEINFO, &times);

@@ -12,6 +12,25 @@ const USER: &str = "polis";
 /// The state folder belongs to root and lets the worker make files; what root made in it the worker can not replace.
 const SHARED: u32 = 0o1770;
 
+/// What in the state folder is the worker's, also if root made it before there was such a user.
+const ITS: &[&str] = &[
+    "machine.key",
+    "ground.db",
+    "ground.db-wal",
+    "ground.db-shm",
+    "record.db",
+    "record.db-wal",
+    "record.db-shm",
+    "lock",
+    "clock",
+    "lab",
+    "lab.new",
+    "lab.old",
+    "derived",
+];
+/// How deep the folders of these may be.
+const DEPTH: usize = 16;
+
 /// Makes ready what the worker needs; says which user and group it is to be. None without root, and if there is no
 /// such user: then it is who started it, without privileges.
 pub fn prepare(state: &State, socket: &Path) -> Option<(u32, u32)> {
@@ -23,9 +42,8 @@ pub fn prepare(state: &State, socket: &Path) -> Option<(u32, u32)> {
     let folder = state.folder();
     let _ = chown(folder, Some(0), Some(group));
     let _ = std::fs::set_permissions(folder, Permissions::from_mode(SHARED));
-    let own = ["machine.key", "ground.db", "record.db", "lock", "clock"];
-    for path in own.map(|name| folder.join(name)).iter().filter(|path| is_roots_own(path)) {
-        let _ = lchown(path, Some(user), Some(group));
+    for name in ITS {
+        hand_over(&folder.join(name), user, group, DEPTH);
     }
     if socket == Path::new(SOCKET)
         && let Some(runs) = socket.parent()
@@ -34,6 +52,20 @@ pub fn prepare(state: &State, socket: &Path) -> Option<(u32, u32)> {
         let _ = chown(runs, Some(user), Some(group));
     }
     Some((user, group))
+}
+
+/// Gives a file of root's to the worker, or a folder of root's with everything in it. In what is root's the worker can
+/// not have put anything, so nothing else is found there.
+fn hand_over(path: &Path, user: u32, group: u32, depth: usize) {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else { return };
+    if metadata.is_dir() && metadata.uid() == 0 && depth > 0 {
+        for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+            hand_over(&entry.path(), user, group, depth - 1);
+        }
+        let _ = lchown(path, Some(user), Some(group));
+    } else if is_roots_own(path) {
+        let _ = lchown(path, Some(user), Some(group));
+    }
 }
 
 /// A plain file of root's with no other name: the worker could make another name for a file that is not its own.

@@ -3,9 +3,13 @@
 mod client;
 
 use std::ffi::OsString;
+use std::future::Future;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,7 +33,7 @@ use crate::state::State;
 const LISTING: Duration = Duration::from_secs(10);
 const MAX_LISTING: u64 = 1 << 20;
 /// How long a worker that was told to end may take.
-const GOODBYE: Duration = Duration::from_secs(5);
+const GOODBYE: Duration = Duration::from_secs(4);
 /// How many connections may wait at a port to be taken.
 const BACKLOG: i32 = 1024;
 /// Where the last list of permits is kept, for a start with a faulty lab.
@@ -46,6 +50,8 @@ pub struct Errand {
     pub state: State,
     /// The user and group that the worker and the listing are, if they are to be another.
     pub user: Option<(u32, u32)>,
+    /// Says a line to whoever started it, or to the journal.
+    pub say: fn(&str),
 }
 
 /// Runs the worker until it, or this process, is told to end.
@@ -60,7 +66,8 @@ pub fn run(errand: Errand) -> std::io::Result<ExitCode> {
         };
         let mut monitor =
             Monitor { binary: std::env::current_exe()?, errand, permits: Vec::new(), was_ready: false };
-        monitor.list().await;
+        let listed = monitor.listing().await;
+        monitor.permit(listed.as_deref());
         monitor.keep_running(&mut told).await
     })
 }
@@ -91,18 +98,23 @@ impl Monitor {
         let mut waits = Waits::default();
         loop {
             let began = Instant::now();
-            let (mut child, end) = self.start()?;
-            let ended = self.attend(&mut child, &end, told).await?;
-            let Ended::ByItself(status) = ended else { return Ok(ExitCode::SUCCESS) };
-            match status.code() {
-                Some(0) => return Ok(ExitCode::SUCCESS),
-                Some(code @ (1 | 2)) if !self.was_ready => {
-                    return Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from));
-                }
-                _ => {}
-            }
+            let why = match self.start() {
+                Ok((mut child, end)) => match self.attend(&mut child, &end, told).await? {
+                    Ended::Told => return Ok(ExitCode::SUCCESS),
+                    Ended::ByItself(status) => match status.code() {
+                        Some(0) => return Ok(ExitCode::SUCCESS),
+                        Some(code @ (1 | 2)) if !self.was_ready => {
+                            return Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from));
+                        }
+                        _ => format!("the worker ended ({status})"),
+                    },
+                },
+                Err(error) if !self.was_ready => return Err(error),
+                Err(error) => format!("the worker can not be started ({error})"),
+            };
             let wait = waits.after(began.elapsed());
-            notify::say(&format!("STATUS=the worker ended ({status}) and starts again"));
+            (self.errand.say)(&format!("{why}, and starts again\n"));
+            notify::say(&format!("STATUS={why}, and starts again"));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = told.terminate.recv() => return Ok(ExitCode::SUCCESS),
@@ -126,37 +138,40 @@ impl Monitor {
         Ok((child, End::new(own)?))
     }
 
-    /// Lists what is permitted now. What was permitted before stays if the lab can not be read.
-    async fn list(&mut self) -> bool {
+    /// Lists what is permitted, in a process of its own that has no privileges either.
+    fn listing(&self) -> impl Future<Output = Option<String>> + Send + 'static {
+        let mut command = self.command(&self.errand.permits);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let child = command.spawn();
+        async move {
+            let mut child = child.ok()?;
+            let output = child.stdout.take()?;
+            timeout(LISTING, async {
+                let mut text = String::new();
+                output.take(MAX_LISTING).read_to_string(&mut text).await.ok()?;
+                child.wait().await.ok()?.success().then_some(text)
+            })
+            .await
+            .ok()?
+        }
+    }
+
+    /// Permits what was listed. What was permitted before stays if the lab could not be read.
+    fn permit(&mut self, listed: Option<&str>) -> Answer {
         let kept = self.errand.state.folder().join(KEPT);
-        let listed = self.listing().await;
-        let text = match &listed {
-            Some(text) => text.clone(),
-            None if self.permits.is_empty() => std::fs::read_to_string(&kept).unwrap_or_default(),
-            None => return false,
+        let text = match listed {
+            Some(text) => text.to_owned(),
+            None if self.permits.is_empty() => read_own(&kept).unwrap_or_default(),
+            None => return Answer::Refused,
         };
         let permits: Result<Vec<Permit>, _> = text.lines().map(str::parse).collect();
-        let Ok(permits) = permits else { return false };
+        let Ok(permits) = permits else { return Answer::Refused };
         if listed.is_some() && permits != self.permits {
             // Without it the next start needs a lab without faults, which is what it usually has.
             let _ = crate::state::replace(&kept, text.as_bytes());
         }
         self.permits = permits;
-        listed.is_some()
-    }
-
-    async fn listing(&self) -> Option<String> {
-        let mut command = self.command(&self.errand.permits);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let mut child = command.spawn().ok()?;
-        let output = child.stdout.take()?;
-        timeout(LISTING, async {
-            let mut text = String::new();
-            output.take(MAX_LISTING).read_to_string(&mut text).await.ok()?;
-            child.wait().await.ok()?.success().then_some(text)
-        })
-        .await
-        .ok()?
+        if listed.is_some() { Answer::Done } else { Answer::Refused }
     }
 
     /// Answers a worker until it ends.
@@ -165,41 +180,62 @@ impl Monitor {
         let mut looks = tokio::time::interval(SILENCE / 5);
         let mut is_open = true;
         let mut silent = 0_u32;
+        let mut leaves: Option<Instant> = None;
+        // While the permits are listed the worker waits for its answer, and can say nothing.
+        let mut listing: Option<Pin<Box<dyn Future<Output = Option<String>> + Send>>> = None;
         loop {
+            let listed = async {
+                match &mut listing {
+                    Some(listing) => listing.await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
-                status = child.wait() => return status.map(Ended::ByItself),
-                came = next(end), if is_open => match came? {
-                    Came::Line(line, _) => {
-                        let answer = self.answer(&line).await;
+                status = child.wait() => {
+                    return status.map(|status| if leaves.is_some() { Ended::Told } else { Ended::ByItself(status) });
+                }
+                listed = listed => {
+                    listing = None;
+                    heard = Instant::now();
+                    let _ = reply(end, Ok((self.permit(listed.as_deref()), None)));
+                }
+                came = next(end), if is_open => match came {
+                    Ok(Came::Line(line, _)) => {
                         heard = Instant::now();
                         silent = 0;
+                        if line.parse() == Ok(Request::Adopt) {
+                            listing = Some(Box::pin(self.listing()));
+                            continue;
+                        }
                         // A worker that does not take its answer is about to be found silent.
-                        let _ = reply(end, answer);
+                        let _ = reply(end, self.answer(&line));
                     }
-                    Came::Garbage => drop(reply(end, Ok((Answer::Refused, None)))),
-                    Came::End => is_open = false,
+                    Ok(Came::Garbage) => drop(reply(end, Ok((Answer::Refused, None)))),
+                    // A worker that was killed before it took an answer ends like this too (unix(7), ECONNRESET).
+                    Ok(Came::End) | Err(_) => is_open = false,
                 },
                 _ = looks.tick() => {
+                    let is_silent = listing.is_none() && heard.elapsed() > SILENCE;
                     // Twice, so that a machine that slept does not blame its worker.
-                    silent = if heard.elapsed() > SILENCE { silent + 1 } else { 0 };
-                    if silent >= 2 {
+                    silent = if is_silent { silent + 1 } else { 0 };
+                    if silent >= 2 || leaves.is_some_and(|since| since.elapsed() > GOODBYE) {
                         child.start_kill()?;
                     }
                 }
-                _ = told.terminate.recv() => return goodbye(child).await,
-                _ = told.interrupt.recv() => return goodbye(child).await,
+                // It is answered until it ends: it gives back what it has.
+                _ = told.terminate.recv() => leaves = leaves.or_else(|| goodbye(child)),
+                _ = told.interrupt.recv() => leaves = leaves.or_else(|| goodbye(child)),
                 _ = told.hang_up.recv() => pass_on(child, Signal::HUP),
             }
         }
     }
 
-    async fn answer(&mut self, line: &str) -> std::io::Result<(Answer, Option<OwnedFd>)> {
+    fn answer(&mut self, line: &str) -> std::io::Result<(Answer, Option<OwnedFd>)> {
         let Ok(request) = line.parse::<Request>() else { return Ok((Answer::Refused, None)) };
         if !request.is_allowed(&self.permits) {
             return Ok((Answer::Refused, None));
         }
         match request {
-            Request::Adopt => Ok((if self.list().await { Answer::Done } else { Answer::Refused }, None)),
             Request::Alive => {
                 notify::say("WATCHDOG=1");
                 Ok((Answer::Done, None))
@@ -215,6 +251,9 @@ impl Monitor {
             }
             Request::Hold(_) => self.change(Change::Renew, &request),
             Request::Release(_) => self.change(Change::Remove, &request),
+            Request::Forget(_) => self.change(Change::Forget, &request),
+            // It takes its time, and is answered once it is done.
+            Request::Adopt => Ok((Answer::Refused, None)),
         }
     }
 
@@ -245,6 +284,15 @@ async fn next(end: &End) -> std::io::Result<Came> {
     end.readiness().async_io(tokio::io::Interest::READABLE, || end.receive()).await
 }
 
+/// Reads a file that nobody else can have written: the worker may make files in the state folder too.
+fn read_own(path: &Path) -> Option<String> {
+    let mut file = std::fs::File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(path).ok()?;
+    let is_own = file.metadata().ok()?.uid() == rustix::process::geteuid().as_raw();
+    let mut text = String::new();
+    file.by_ref().take(MAX_LISTING).read_to_string(&mut text).ok().filter(|_| is_own)?;
+    Some(text)
+}
+
 fn pass_on(child: &Child, signal: Signal) {
     let process = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if let Some(process) = process {
@@ -252,13 +300,11 @@ fn pass_on(child: &Child, signal: Signal) {
     }
 }
 
-async fn goodbye(child: &mut Child) -> std::io::Result<Ended> {
+/// Tells the worker to end.
+fn goodbye(child: &Child) -> Option<Instant> {
     notify::say("STOPPING=1");
     pass_on(child, Signal::TERM);
-    if timeout(GOODBYE, child.wait()).await.is_err() {
-        child.kill().await?;
-    }
-    Ok(Ended::Told)
+    Some(Instant::now())
 }
 
 /// A socket that listens. One whose address moves may be bound before the address is here (ip(7), IP_FREEBIND).

@@ -88,6 +88,12 @@ impl Hearing {
         self.become_(if long { Answering::Down } else { Answering::Unknown }, now)
     }
 
+    /// It can not be asked, so nobody knows how it is. Says whether it is now something else than before.
+    pub(crate) fn unasked(&mut self, why: String, now: Millis) -> bool {
+        self.peer.why = Some(why);
+        self.become_(Answering::Unknown, now)
+    }
+
     fn become_(&mut self, answering: Answering, now: Millis) -> bool {
         let is_news = self.peer.answering != answering;
         if is_news {
@@ -127,6 +133,14 @@ mod tests {
         assert_eq!(hearing.peer().answering, Answering::Down);
         assert!(hearing.answered(None, 30_000, at(30)));
         assert_eq!((hearing.peer().answering, hearing.peer().why.as_deref()), (Answering::Up, None));
+    }
+
+    #[test]
+    fn one_that_can_not_be_asked_stays_unknown() {
+        let mut hearing = Hearing::of("naxos", Duration::ZERO);
+        assert!(!hearing.unasked("it has no key".into(), 60_000));
+        assert_eq!((hearing.peer().answering, hearing.peer().since), (Answering::Unknown, 0));
+        assert_eq!(hearing.peer().why.as_deref(), Some("it has no key"));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 mod client;
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 pub use client::{AskFault, ask_socket};
@@ -51,6 +52,23 @@ pub(crate) trait Answers: Send + Sync + 'static {
     fn version(&self) -> String;
 }
 
+/// Why an exchange of messages ended early.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The connection is gone, as connections go.
+    Ended(String),
+    /// The other side does what it must not.
+    Wrong(String),
+}
+
+impl Broken {
+    fn why(self) -> String {
+        match self {
+            Self::Ended(why) | Self::Wrong(why) => why,
+        }
+    }
+}
+
 /// Serves the link until it is dropped.
 pub(crate) async fn serve_link<A: Answers>(listener: TcpListener, config: Arc<ServerConfig>, node: Arc<A>) {
     let acceptor = TlsAcceptor::from(config);
@@ -66,23 +84,21 @@ pub(crate) async fn serve_link<A: Answers>(listener: TcpListener, config: Arc<Se
         tokio::spawn(async move {
             let _permit = permit;
             let _ = stream.set_nodelay(true);
-            let shaken = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => Ok(stream),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err("it took too long to say who it is".to_owned()),
-            };
-            match shaken {
-                Ok(stream) => {
+            let done = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => {
                     let key = stream.get_ref().1.peer_certificates().and_then(|keys| keys.first());
-                    let machine = key.and_then(|key| node.machine_with(key));
-                    let Some(machine) = machine else {
-                        return node.refused(from.ip(), "its key is not in the lab".to_owned());
-                    };
-                    if let Err(why) = greet_and_answer(stream, machine, &*node).await {
-                        node.refused(from.ip(), why);
-                    }
+                    let key = key.map(|key| key.to_vec()).unwrap_or_default();
+                    greet_and_answer(stream, &key, &*node).await
                 }
-                Err(why) => node.refused(from.ip(), why),
+                // What TLS finds wrong is invalid data; everything else is a connection that broke.
+                Ok(Err(error)) if error.kind() == ErrorKind::InvalidData => {
+                    Err(Broken::Wrong(error.to_string()))
+                }
+                Ok(Err(error)) => Err(Broken::Ended(error.to_string())),
+                Err(_) => Err(Broken::Wrong("it took too long to say who it is".to_owned())),
+            };
+            if let Err(Broken::Wrong(why)) = done {
+                node.refused(from.ip(), why);
             }
         });
     }
@@ -91,24 +107,29 @@ pub(crate) async fn serve_link<A: Answers>(listener: TcpListener, config: Arc<Se
 /// The other side says `hello` first; without a common version the connection ends.
 async fn greet_and_answer<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
     mut stream: S,
-    machine: String,
+    key: &[u8],
     node: &A,
-) -> Result<(), String> {
+) -> Result<(), Broken> {
+    let who = || {
+        let asker = node.machine_with(key).map(Asker::Machine);
+        asker.ok_or_else(|| Broken::Wrong("its key is not in the lab".to_owned()))
+    };
+    let Asker::Machine(machine) = who()? else { return Ok(()) };
     let mut buffer = Vec::new();
     let Some(first) = read::<Question>(&mut stream, &mut buffer, MAX_REQUEST, FRAME).await? else {
         return Ok(());
     };
     let Question::Hello { oldest, newest, polis } = first else {
-        return Err(format!("{machine} did not say hello"));
+        return Err(Broken::Wrong(format!("{machine} did not say hello")));
     };
     let version = common((OLDEST, own_newest()), (oldest, newest));
     write(&mut stream, &Reply::Hello { version, polis: node.version() }).await?;
     if version.is_none() {
-        return Err(format!(
+        return Err(Broken::Wrong(format!(
             "{machine} runs polis {polis}, and they have no version of the link in common: update the older one"
-        ));
+        )));
     }
-    answer_all(stream, buffer, Asker::Machine(machine), node).await
+    answer_all(stream, buffer, who, node).await
 }
 
 /// The newest version that is spoken; a test may pretend to a higher one.
@@ -117,14 +138,15 @@ pub(crate) fn own_newest() -> u16 {
     NEWEST + u16::from(is_next)
 }
 
+/// Answers until the other side ends. Who asks is looked at every time: a key may leave the lab while it is connected.
 async fn answer_all<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
     mut stream: S,
     mut buffer: Vec<u8>,
-    asker: Asker,
+    who: impl Fn() -> Result<Asker, Broken>,
     node: &A,
-) -> Result<(), String> {
+) -> Result<(), Broken> {
     while let Some(question) = read(&mut stream, &mut buffer, MAX_REQUEST, QUIET).await? {
-        let reply = node.answer(question, asker.clone()).await;
+        let reply = node.answer(question, who()?).await;
         write(&mut stream, &reply).await?;
     }
     Ok(())
@@ -136,24 +158,29 @@ async fn read<T: for<'de> serde::Deserialize<'de>>(
     buffer: &mut Vec<u8>,
     most: usize,
     patience: Duration,
-) -> Result<Option<T>, String> {
-    let mut patience = patience;
+) -> Result<Option<T>, Broken> {
+    let mut end = Instant::now() + patience;
+    let mut is_begun = !buffer.is_empty();
+    if is_begun {
+        end = Instant::now() + FRAME.min(patience);
+    }
     loop {
-        if let Some((message, length)) = read_frame(buffer, most)? {
+        if let Some((message, length)) = read_frame(buffer, most).map_err(Broken::Wrong)? {
             buffer.drain(..length);
             return Ok(Some(message));
         }
         let mut chunk = [0; 4096];
-        let length = match timeout(patience, stream.read(&mut chunk)).await {
-            Err(_) if buffer.is_empty() => return Ok(None),
-            Err(_) => return Err("a message took too long to arrive".to_owned()),
-            Ok(Err(error)) => return Err(error.to_string()),
-            Ok(Ok(0)) if buffer.is_empty() => return Ok(None),
-            Ok(Ok(0)) => return Err("it ended in the middle of a message".to_owned()),
+        let length = match timeout_at(end, stream.read(&mut chunk)).await {
+            Err(_) | Ok(Ok(0)) if buffer.is_empty() => return Ok(None),
+            Err(_) => return Err(Broken::Wrong("a message took too long to arrive".to_owned())),
+            Ok(Err(error)) => return Err(Broken::Ended(error.to_string())),
+            Ok(Ok(0)) => return Err(Broken::Ended("it ended in the middle of a message".to_owned())),
             Ok(Ok(length)) => length,
         };
-        if buffer.is_empty() {
-            patience = FRAME;
+        // From its first byte on the whole message has to arrive soon, however many bytes come at a time.
+        if !is_begun {
+            is_begun = true;
+            end = Instant::now() + FRAME;
         }
         buffer.extend_from_slice(chunk.get(..length).unwrap_or_default());
     }
@@ -162,15 +189,15 @@ async fn read<T: for<'de> serde::Deserialize<'de>>(
 async fn write(
     stream: &mut (impl AsyncWrite + Unpin),
     message: &impl serde::Serialize,
-) -> Result<(), String> {
+) -> Result<(), Broken> {
     let bytes = frame(message);
     let sent = timeout(FRAME, async {
         stream.write_all(&bytes).await?;
         stream.flush().await
     });
     match sent.await {
-        Ok(done) => done.map_err(|error| error.to_string()),
-        Err(_) => Err("it took too long to take a message".to_owned()),
+        Ok(done) => done.map_err(|error| Broken::Ended(error.to_string())),
+        Err(_) => Err(Broken::Wrong("it took too long to take a message".to_owned())),
     }
 }
 
@@ -179,10 +206,12 @@ pub(crate) fn bind_control(path: &Path) -> std::io::Result<UnixListener> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    // The lock of the state folder says that nobody else serves it any more.
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    // The lock of the state folder says that nobody else serves it any more. What is no socket is somebody's file.
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => std::fs::remove_file(path)?,
+        Ok(_) => return Err(std::io::Error::new(ErrorKind::AlreadyExists, "it is there and no socket")),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
@@ -202,7 +231,7 @@ pub(crate) async fn serve_control<A: Answers>(listener: UnixListener, node: Arc<
         tokio::spawn(async move {
             let _permit = permit;
             // Who can open the socket is known; what goes wrong is for them to see.
-            let _ = answer_all(stream, Vec::new(), Asker::Here, &*node).await;
+            let _ = answer_all(stream, Vec::new(), || Ok(Asker::Here), &*node).await;
         });
     }
 }

@@ -23,9 +23,9 @@ pub(crate) fn fingerprint(folder: &Folder) -> String {
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Copies a lab folder, or the one file of it, to where the last good one is kept. What was kept before stays until the
-/// copy is whole.
-pub(crate) fn keep(lab: &Path, kept: &Path) -> io::Result<()> {
+/// Copies a lab folder, or the one file of it, to where the last good one is kept, if it still has the fingerprint of
+/// what was checked. What was kept before stays until the copy is whole, and on disk.
+pub(crate) fn keep(lab: &Path, kept: &Path, checked: &str) -> io::Result<()> {
     let (draft, old) = (kept.with_extension("new"), kept.with_extension("old"));
     remove(&draft)?;
     remove(&old)?;
@@ -34,7 +34,11 @@ pub(crate) fn keep(lab: &Path, kept: &Path) -> io::Result<()> {
     if lab.is_dir() {
         copy(lab, &draft, &mut left)?;
     } else {
-        fs::copy(lab, draft.join(lab.file_name().unwrap_or_default()))?;
+        copy_file(lab, &draft.join(lab.file_name().unwrap_or_default()))?;
+    }
+    let copied = Folder::open(&draft).map_err(|error| io::Error::other(error.to_string()))?;
+    if fingerprint(&copied) != checked {
+        return Err(io::Error::other("the lab folder changed while it was copied"));
     }
     match fs::rename(kept, &old) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -73,10 +77,17 @@ fn copy(from: &Path, to: &Path, left: &mut (u64, usize)) -> io::Result<()> {
         } else if metadata.is_file() {
             left.0 = left.0.checked_sub(metadata.len()).ok_or(io::ErrorKind::FileTooLarge)?;
             left.1 = left.1.checked_sub(1).ok_or(io::ErrorKind::FileTooLarge)?;
-            fs::copy(&path, &target)?;
+            copy_file(&path, &target)?;
         }
     }
     Ok(())
+}
+
+/// Copies a file for its owner alone. It is on disk afterwards, so that what is renamed then is never empty.
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    let mut target = fs::File::create_new(to)?;
+    io::copy(&mut fs::File::open(from)?, &mut target)?;
+    target.sync_all()
 }
 
 #[cfg(test)]
@@ -92,15 +103,22 @@ mod tests {
         fs::create_dir_all(lab.join(".git")).unwrap();
         fs::write(lab.join("lab.toml"), "one").unwrap();
         fs::write(lab.join("lists/a.txt"), "a").unwrap();
+        let of = |lab: &Path| fingerprint(&Folder::open(lab).unwrap());
         assert_eq!(kept(&own), None);
-        keep(&lab, &own).unwrap();
+        keep(&lab, &own, &of(&lab)).unwrap();
         fs::write(lab.join("lab.toml"), "two").unwrap();
         fs::remove_file(lab.join("lists/a.txt")).unwrap();
         assert_eq!(fs::read_to_string(own.join("lists/a.txt")).unwrap(), "a");
-        keep(&lab, &own).unwrap();
+        keep(&lab, &own, &of(&lab)).unwrap();
         assert_eq!(fs::read_to_string(own.join("lab.toml")).unwrap(), "two");
         assert!(!own.join("lists/a.txt").exists() && !own.join(".git").exists());
         assert_eq!(kept(&own), Some(own.clone()));
+        assert!(keep(&lab, &own, "another").is_err());
+        assert_eq!(
+            fs::read_to_string(own.join("lab.toml")).unwrap(),
+            "two",
+            "what was not checked is not kept"
+        );
         fs::rename(&own, own.with_extension("old")).unwrap();
         assert_eq!(kept(&own), Some(own.with_extension("old")));
     }

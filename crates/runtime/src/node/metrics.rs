@@ -18,81 +18,56 @@ pub(crate) struct Measured<'m> {
     pub(crate) views: Vec<(String, serde_json::Value)>,
 }
 
-/// The text.
-pub(crate) fn text(measured: &Measured<'_>) -> String {
-    let mut text = String::new();
-    let status = measured.status;
-    let mut family = |name: &str, kind: &str, help: &str, samples: &[(String, String)]| {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+/// A text of families, one after the other.
+#[derive(Default)]
+struct Families(String);
+
+impl Families {
+    fn add(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = (String, String)>) {
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
         for (labels, value) in samples {
-            let _ = writeln!(text, "{name}{labels} {value}");
-        }
-    };
-    let label = |key: &str, value: &str| format!("{{{key}=\"{}\"}}", escaped(value));
-    let one = |value: String| vec![(String::new(), value)];
-    family(
-        "polis_build_info",
-        "gauge",
-        "The version that runs.",
-        &[(label("version", &status.polis), "1".to_owned())],
-    );
-    family(
-        "polis_start_time_seconds",
-        "gauge",
-        "When Polis started, in seconds since 1970.",
-        &one((status.since / 1000).to_string()),
-    );
-    let services: Vec<_> = status
-        .services
-        .iter()
-        .map(|service| {
-            (label("service", &service.name), u8::from(service.phase == Phase::Running).to_string())
-        })
-        .collect();
-    family("polis_service_running", "gauge", "Whether a service does what is planned.", &services);
-    let peers: Vec<_> = status
-        .peers
-        .iter()
-        .map(|peer| (label("machine", &peer.machine), u8::from(peer.answering == Answering::Up).to_string()))
-        .collect();
-    family("polis_machine_up", "gauge", "Whether another machine answers this one.", &peers);
-    family(
-        "polis_conditions",
-        "gauge",
-        "How many things are wrong.",
-        &one(status.conditions.len().to_string()),
-    );
-    family(
-        "polis_events_lost_total",
-        "counter",
-        "Events that could not be recorded for want of room.",
-        &one(measured.lost.to_string()),
-    );
-    family(
-        "polis_link_refused_total",
-        "counter",
-        "Connections of machines that were refused.",
-        &one(measured.refused.to_string()),
-    );
-    family(
-        "polis_clock_set",
-        "gauge",
-        "Whether the clock can be right.",
-        &one(u8::from(measured.is_clock_set).to_string()),
-    );
-    for (service, view) in &measured.views {
-        let Some(counters) = view.get("metrics").and_then(serde_json::Value::as_object) else { continue };
-        for (name, value) in counters.iter().filter(|(_, value)| value.is_number()) {
-            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-            family(
-                &format!("polis_{service}_{name}"),
-                kind,
-                &format!("{} of {service}.", name.replace('_', " ")),
-                &one(value.to_string()),
-            );
+            let _ = writeln!(self.0, "{name}{labels} {value}");
         }
     }
-    text
+
+    fn one(&mut self, name: &str, help: &str, value: &impl ToString) {
+        self.add(name, help, [(String::new(), value.to_string())]);
+    }
+}
+
+fn label(key: &str, value: &str) -> String {
+    format!("{{{key}=\"{}\"}}", escaped(value))
+}
+
+/// The text.
+pub(crate) fn text(measured: &Measured<'_>) -> String {
+    let status = measured.status;
+    let mut all = Families::default();
+    let version = label("version", &status.polis);
+    all.add("polis_build_info", "The version that runs.", [(version, "1".to_owned())]);
+    all.one("polis_start_time_seconds", "When Polis started, in seconds since 1970.", &(status.since / 1000));
+    let services = status.services.iter().map(|service| {
+        (label("service", &service.name), u8::from(service.phase == Phase::Running).to_string())
+    });
+    all.add("polis_service_running", "Whether a service does what is planned.", services);
+    let peers = status
+        .peers
+        .iter()
+        .map(|peer| (label("machine", &peer.machine), u8::from(peer.answering == Answering::Up).to_string()));
+    all.add("polis_machine_up", "Whether another machine answers this one.", peers);
+    all.one("polis_conditions", "How many things are wrong.", &status.conditions.len());
+    all.one("polis_events_lost_total", "Events that could not be recorded for want of room.", &measured.lost);
+    all.one("polis_link_refused_total", "Connections of machines that were refused.", &measured.refused);
+    all.one("polis_clock_set", "Whether the clock can be right.", &u8::from(measured.is_clock_set));
+    for (service, view) in &measured.views {
+        let numbers = view.get("metrics").and_then(serde_json::Value::as_object).into_iter().flatten();
+        for (name, value) in numbers.filter(|(_, value)| value.is_number()) {
+            let help = format!("{} of {service}.", name.trim_end_matches("_total").replace('_', " "));
+            all.one(&format!("polis_{service}_{name}"), &help, value);
+        }
+    }
+    all.0
 }
 
 /// The value of a label, as the format wants it.

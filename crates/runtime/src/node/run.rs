@@ -1,36 +1,38 @@
 //! The worker process: takes up the lab, follows it as it changes, and serves the link and the control socket.
 
 mod answers;
+mod follow;
 mod http;
 mod node;
+mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lab::{Checked, Stamp};
-use tokio::signal::unix::{SignalKind, signal};
+use lab::{Checked, Folder};
+use rustix::fs::Mode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{LOCAL_PORT, Worker, folder, identify};
-use crate::clock::{Clock, Jumps};
+use crate::clock::Clock;
 use crate::event::Event;
 use crate::helper::{Helper, cage};
 use crate::link::{self, Question, Reply};
-use crate::permit::Request;
 use crate::service::Given;
 use crate::state::{Lock, LockFault, State};
 
+use follow::Follower;
 pub(crate) use node::Node;
 
 /// How often the worker says that it is alive, and looks at the folder.
 const BEAT: Duration = Duration::from_secs(1);
-/// How long a changed folder has to stay as it is.
-const SETTLE: Duration = Duration::from_millis(500);
-/// How often the time is saved.
-const SAVE_TIME: Duration = Duration::from_secs(600);
-/// How long a process without a helper may take to make way.
+/// How long a process without a helper may take to make way, and to say that it will.
 const WAY: Duration = Duration::from_secs(3);
+const WORD: Duration = Duration::from_secs(1);
+/// How long writing may take at the end.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Why a worker does not begin.
 #[derive(Debug, thiserror::Error)]
@@ -82,28 +84,50 @@ fn local_place(given: &Given<'_>, demo: bool) -> SocketAddr {
 /// If it can not begin.
 pub fn run(worker: Worker) -> Result<ExitCode, Refusal> {
     let uncaged = cage::worker();
-    let system = |doing| move |source| Refusal::System { doing, source };
+    // What is kept is nobody else's to read; where others may, that is said where the file is made.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system("start"))?;
     let code = runtime.block_on(async {
+        let told = Told::listen().map_err(system("listen to signals"))?;
         let state = State::at(worker.state.clone());
         let lock = own(&state, &worker).await?;
         let helper = Helper::at_standard_input()
             .map_err(system("reach the helper: the worker is started by `polis run`"))?;
         let clock = Clock::system(state.saved_time());
-        let (checked, is_kept) = first(&worker, &state)?;
-        let lab = checked.usable_for(worker.tables).ok_or(Refusal::LabHasErrors)?;
+        let first = first(&worker, &state)?;
+        let lab = first.checked.usable_for(worker.tables).ok_or(Refusal::LabHasErrors)?;
         let machine = identify(lab, worker.machine.as_deref())?;
-        let mut life = Life { node: Node::new(worker, machine, state, clock, helper), uses_kept: false };
-        life.say_first(&uncaged, lock.as_ref().err());
-        life.take_up(&checked, is_kept).await;
-        let code = life.live(checked).await;
+        let node = Node::new(worker, machine, state, clock, helper);
+        say_first(&node, &uncaged, lock.as_ref().err());
+        live(node, first, told).await;
         drop(lock);
-        code
+        Ok(ExitCode::SUCCESS)
     });
     // Work that waits for a disk does not keep a process that was told to end.
     runtime.shutdown_timeout(Duration::from_secs(1));
     code
+}
+
+fn system(doing: &'static str) -> impl Fn(std::io::Error) -> Refusal {
+    move |source| Refusal::System { doing, source }
+}
+
+/// The signals that tell it something.
+struct Told {
+    hang_up: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Told {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            hang_up: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
 }
 
 /// The state folder is this process's. One that is still there without a helper makes way; one that can not be written
@@ -113,8 +137,8 @@ async fn own(state: &State, worker: &Worker) -> Result<Result<Lock, LockFault>, 
     loop {
         match state.lock() {
             Err(taken @ LockFault::Taken { .. }) => {
-                let made =
-                    matches!(link::ask_socket(&worker.socket, &Question::Yield).await, Ok(Reply::Done));
+                let asked = tokio::time::timeout(WORD, link::ask_socket(&worker.socket, &Question::Yield));
+                let made = matches!(asked.await, Ok(Ok(Reply::Done)));
                 if !made && began.elapsed() > WAY {
                     return Err(Refusal::Taken(taken));
                 }
@@ -125,234 +149,90 @@ async fn own(state: &State, worker: &Worker) -> Result<Result<Lock, LockFault>, 
     }
 }
 
-/// The lab to begin with: the folder, or the last good copy if that has errors.
-fn first(worker: &Worker, state: &State) -> Result<(Checked, bool), Refusal> {
+/// The lab to begin with.
+struct First {
+    checked: Checked,
+    /// What is wrong with the lab folder, if this is the last good copy.
+    trouble: Option<String>,
+    /// The lab folder as it was read, if it could be.
+    read: Option<Folder>,
+}
+
+/// The folder, or the last good copy if that has errors.
+fn first(worker: &Worker, state: &State) -> Result<First, Refusal> {
     let read = (worker.check)(worker, &worker.lab);
-    if let Ok(checked) = &read {
-        (worker.show)(worker, checked);
-        if checked.usable_for(worker.tables).is_some() {
-            return read.map(|checked| (checked, false)).map_err(Refusal::NoLab);
+    let (fault, trouble, read) = match read {
+        Ok(checked) => {
+            (worker.show)(worker, &checked);
+            let read = Some(checked.folder.clone());
+            if checked.usable_for(worker.tables).is_some() {
+                return Ok(First { checked, trouble: None, read });
+            }
+            (Refusal::LabHasErrors, errors_of(&checked), read)
         }
-    }
+        Err(error) => {
+            let trouble = error.to_string();
+            (Refusal::NoLab(error), trouble, None)
+        }
+    };
     let kept = folder::kept(&state.last_good()).and_then(|kept| (worker.check)(worker, &kept).ok());
     match kept.filter(|kept| kept.usable_for(worker.tables).is_some()) {
-        Some(kept) => Ok((kept, true)),
-        None => read.map_err(Refusal::NoLab).and(Err(Refusal::LabHasErrors)),
+        Some(checked) => Ok(First { checked, trouble: Some(trouble), read }),
+        None => Err(fault),
     }
 }
 
-/// A worker that has begun.
-struct Life {
-    node: Arc<Node>,
-    uses_kept: bool,
+/// How many errors a lab has, and the first.
+fn errors_of(checked: &Checked) -> String {
+    let count = match checked.faults.errors() {
+        1 => "1 error".to_owned(),
+        count => format!("{count} errors"),
+    };
+    let Some(first) = checked.faults.iter().find(|fault| fault.is_error()) else { return count };
+    let place = first.places.first().map(|place| format!(" at {}", checked.folder.place(place.span)));
+    format!("{count}, the first is {}{}", first.title, place.unwrap_or_default())
 }
 
-impl Life {
-    /// What is wrong from the start, and that it starts.
-    fn say_first(&self, uncaged: &[String], lock: Option<&LockFault>) {
-        let context = &self.node.context;
-        context.record.add(Event::Started { version: self.node.worker.version.clone() });
-        if let Some(fault) = lock {
-            let help = "the state folder has to be there and writable for who runs Polis; names are answered without it";
-            context.conditions.raise("state folder", fault.to_string(), help);
-        }
-        if !uncaged.is_empty() {
-            let what = format!("privileges could not be given up: {}", uncaged.join("; "));
-            context.conditions.raise(
-                "privileges",
-                what,
-                "run it on a kernel with seccomp, as all of today's distributions have",
-            );
-        }
-        if rustix::process::geteuid().is_root() && self.node.worker.demo.is_none() {
-            let what = "the worker is the user root, without root's capabilities";
-            context.conditions.raise(
-                "user",
-                what,
-                "make a user for it: `useradd --system polis`, and start Polis again",
-            );
-        }
+/// What is wrong from the start.
+fn say_first(node: &Node, uncaged: &[String], lock: Option<&LockFault>) {
+    let conditions = &node.context.conditions;
+    if let Some(fault) = lock {
+        let help = "the state folder has to be there and writable for who runs Polis; names are answered without it, start \
+                    Polis again then";
+        conditions.raise("state folder", fault.to_string(), help);
     }
-
-    /// Makes what follows from a checked lab run here.
-    async fn take_up(&mut self, checked: &Checked, is_kept: bool) {
-        self.uses_kept = is_kept;
-        let lab = &self.node.worker.lab;
-        let path = if is_kept { folder::kept(&self.node.context.state.last_good()) } else { None };
-        self.node.context.folder.set(path.unwrap_or_else(|| lab_folder(lab)));
-        self.node.adopt(checked).await;
-        if is_kept {
-            let help = "mend the lab folder: `polis check` shows what is wrong; it is taken up by itself";
-            self.node.context.conditions.raise(
-                "lab",
-                "the lab folder can not be used, the last good copy is",
-                help,
-            );
-            return;
-        }
-        self.node.context.conditions.clear("lab");
-        if self.node.worker.demo.is_none()
-            && let Err(error) = folder::keep(lab, &self.node.context.state.last_good())
-        {
-            let what = format!("no copy of the lab can be kept: {error}");
-            self.node.context.conditions.raise(
-                "lab copy",
-                what,
-                "look at the disk and at who may write to the state folder",
-            );
-        } else {
-            self.node.context.conditions.clear("lab copy");
-        }
+    if !uncaged.is_empty() {
+        let what = format!("privileges could not be given up: {}", uncaged.join("; "));
+        let help = "run it on a kernel with seccomp, as all of today's distributions have";
+        conditions.raise("privileges", what, help);
     }
-
-    /// Until it is told to end.
-    async fn live(&mut self, first: Checked) -> Result<ExitCode, Refusal> {
-        let listen_to = |kind: SignalKind| {
-            signal(kind).map_err(|source| Refusal::System { doing: "listen to signals", source })
-        };
-        let (mut hang_up, mut terminate, mut interrupt) = (
-            listen_to(SignalKind::hangup())?,
-            listen_to(SignalKind::terminate())?,
-            listen_to(SignalKind::interrupt())?,
-        );
-        let _ = self.node.context.helper.ask(&Request::Ready).await;
-        let mut seen: Stamp = first.folder.stamp();
-        let mut current = first.folder;
-        let mut beats = tokio::time::interval(BEAT);
-        beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut watch = Watch::of(&self.node);
-        loop {
-            let asked = tokio::select! {
-                _ = beats.tick() => false,
-                _ = hang_up.recv() => true,
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                () = self.node.way.made() => break,
-            };
-            watch.look(&self.node).await;
-            if !asked && !self.uses_kept && current.stamp() == seen {
-                continue;
-            }
-            let Some(checked) = self.settled().await else { continue };
-            let is_news = !checked.folder.same_text(&current);
-            seen = checked.folder.stamp();
-            if asked || is_news {
-                self.change(&checked).await;
-            }
-            current = checked.folder;
-        }
-        self.end().await;
-        Ok(ExitCode::SUCCESS)
-    }
-
-    async fn end(&self) {
-        let context = &self.node.context;
-        self.node.give_back().await;
-        context.record.add(Event::Ended);
-        context.record.flush().await;
-        let _ = context.state.save_time(context.clock.now());
-        let _ = std::fs::remove_file(&self.node.worker.socket);
-    }
-
-    /// The folder, once two readings are the same; none if it is gone or still being written.
-    async fn settled(&self) -> Option<Checked> {
-        let worker = &self.node.worker;
-        let read = || (worker.check)(worker, &worker.lab).ok();
-        let first = read()?;
-        tokio::time::sleep(SETTLE).await;
-        read().filter(|second| second.folder.same_text(&first.folder))
-    }
-
-    async fn change(&mut self, checked: &Checked) {
-        let worker = &self.node.worker;
-        (worker.show)(worker, checked);
-        if checked.usable_for(worker.tables).is_none() {
-            let first = checked.faults.iter().find(|fault| fault.is_error());
-            let place =
-                |fault: &lab::Fault| fault.places.first().map(|place| checked.folder.place(place.span));
-            let first = first.map(|fault| format!("{} at {}", fault.title, place(fault).unwrap_or_default()));
-            let errors = checked.faults.errors();
-            let first = first.unwrap_or_default();
-            self.node.context.record.add(Event::Refused { errors, first: first.clone() });
-            let help = "`polis check` shows all of it; what ran before runs on until it is mended";
-            self.node.context.conditions.raise(
-                "lab",
-                format!("the changed lab is not taken up: {first}"),
-                help,
-            );
-            return;
-        }
-        let is_here = checked
-            .usable_for(worker.tables)
-            .is_some_and(|lab| lab.machines.contains(self.node.machine.as_str()));
-        if !is_here {
-            let what = format!("the changed lab is not taken up: it has no machine `{}`", self.node.machine);
-            self.node.context.conditions.raise(
-                "lab",
-                what,
-                "put it back, or end Polis here: `systemctl disable --now polis`",
-            );
-            return;
-        }
-        // What is permitted follows from the folder; the helper reads it itself.
-        let _ = self.node.context.helper.ask(&Request::Adopt).await;
-        self.take_up(checked, false).await;
-        let lab = folder::fingerprint(&checked.folder);
-        self.node.context.record.add(Event::Adopted { lab });
+    if rustix::process::geteuid().is_root() && node.worker.demo.is_none() {
+        let what = "the worker is the user root, without root's capabilities";
+        let help = "make a user for it: `useradd --system polis`, and start Polis again";
+        conditions.raise("user", what, help);
     }
 }
 
-/// The folder that files of a lab are in.
-fn lab_folder(lab: &std::path::Path) -> std::path::PathBuf {
-    if lab.is_dir() {
-        lab.to_owned()
-    } else {
-        lab.parent().map(std::path::Path::to_owned).unwrap_or_default()
+/// Until it is told to end.
+async fn live(node: Arc<Node>, first: First, mut told: Told) {
+    let beside = [tokio::spawn(watch::beat(Arc::clone(&node))), tokio::spawn(watch::mend(Arc::clone(&node)))];
+    let mut follower = Follower::of(Arc::clone(&node));
+    tokio::select! {
+        () = follower.follow(first, &mut told.hang_up) => {}
+        _ = told.terminate.recv() => {}
+        _ = told.interrupt.recv() => {}
+        () = node.way.made() => {}
     }
+    beside.iter().for_each(tokio::task::JoinHandle::abort);
+    end(&node).await;
 }
 
-/// What is looked at with every beat.
-struct Watch {
-    jumps: Jumps,
-    saved: Instant,
-}
-
-impl Watch {
-    fn of(node: &Node) -> Self {
-        Self { jumps: Jumps::of(&node.context.clock), saved: Instant::now() }
-    }
-
-    async fn look(&mut self, node: &Arc<Node>) {
-        let context = &node.context;
-        let alive = context.helper.ask(&Request::Alive).await;
-        let helper = alive.err().map(|unhelped| (unhelped.to_string(), unhelped.help()));
-        node.way.helper_is_gone(helper.is_some());
-        context.conditions.set("helper", helper);
-        context.conditions.set("state", context_trouble(node));
-        let clock = (!context.clock.is_set()).then(|| {
-            let help = "set it, or let it ask a time server: what depends on dates waits for that";
-            ("the clock is behind what has passed, and is taken to be later".to_owned(), help.to_owned())
-        });
-        context.conditions.set("clock", clock);
-        if let Some(jumped) = self.jumps.look(&context.clock) {
-            let way = if jumped > 0 { "forward" } else { "back" };
-            let what = format!("the clock jumped {way} by {}", crate::clock::long_in_words(jumped.abs()));
-            context.record.add(Event::Raised {
-                about: "clock jump".to_owned(),
-                what,
-                help: "nothing to do, if somebody set the clock".to_owned(),
-            });
-        }
-        if self.saved.elapsed() >= SAVE_TIME && context.clock.is_set() {
-            self.saved = Instant::now();
-            let _ = context.state.save_time(context.clock.now());
-        }
-        node.forget_refusals();
-        node.retry_own_ports().await;
-    }
-}
-
-/// What stands in the way of keeping things.
-fn context_trouble(node: &Node) -> Option<(String, String)> {
-    node.store.trouble().or_else(|| node.context.record.trouble())
+async fn end(node: &Node) {
+    let context = &node.context;
+    node.give_back().await;
+    context.record.add(Event::Ended);
+    let _ = tokio::time::timeout(GOODBYE, context.record.flush()).await;
+    node.printed().await;
+    let _ = tokio::time::timeout(GOODBYE, watch::save_time(context)).await;
+    let _ = std::fs::remove_file(&node.worker.socket);
 }

@@ -29,7 +29,11 @@ impl std::fmt::Debug for Slot {
 
 impl Slot {
     pub(crate) fn of<S: Service>() -> Self {
-        Self(Box::new(Own::<S> { wanted: watch::channel(None).0, shared: Arc::default(), task: None }))
+        Self(Box::new(Own::<S> {
+            wanted: watch::channel(Wanted { number: 0, plan: None }).0,
+            shared: Arc::default(),
+            task: None,
+        }))
     }
 }
 
@@ -39,6 +43,23 @@ pub struct Supervisor {
     slots: Vec<Slot>,
 }
 
+/// What was told to go on with a new plan, and is not ready yet.
+#[derive(Debug)]
+#[must_use]
+pub struct Settling(Vec<oneshot::Receiver<()>>);
+
+impl Settling {
+    /// Waits until each service is ready, or has said why it is not.
+    pub async fn settled(self) {
+        let all = async {
+            for done in self.0 {
+                let _ = done.await;
+            }
+        };
+        let _ = tokio::time::timeout(SETTLE, all).await;
+    }
+}
+
 impl Supervisor {
     /// Of these services; nothing runs yet.
     pub fn of(rows: &[Row]) -> Self {
@@ -46,12 +67,9 @@ impl Supervisor {
     }
 
     /// Makes what follows run: what is planned anew is started, what has changed is swapped, what is no longer
-    /// planned ends, what is the same is left alone. Waits until each is ready, or has said why it is not.
-    pub async fn adopt(&mut self, given: &Given<'_>, context: &Context) {
-        let settled: Vec<_> = self.slots.iter_mut().map(|slot| slot.0.want(given, context)).collect();
-        for done in settled.into_iter().flatten() {
-            let _ = tokio::time::timeout(SETTLE, done).await;
-        }
+    /// planned ends, what is the same is left alone. This does not wait; call it inside a tokio runtime.
+    pub fn adopt(&mut self, given: &Given<'_>, context: &Context) -> Settling {
+        Settling(self.slots.iter_mut().filter_map(|slot| slot.0.want(given, context)).collect())
     }
 
     /// What runs.
@@ -71,8 +89,15 @@ trait AnySlot: Send + Sync {
     fn view(&self) -> Option<Value>;
 }
 
+/// The plan that a service is to have, with a number that grows: a plan may change while one is being carried out.
+#[derive(Clone)]
+struct Wanted<P> {
+    number: u64,
+    plan: Option<P>,
+}
+
 struct Own<S: Service> {
-    wanted: watch::Sender<Option<S::Plan>>,
+    wanted: watch::Sender<Wanted<S::Plan>>,
     shared: Arc<Mutex<Shared<S>>>,
     task: Option<JoinHandle<()>>,
 }
@@ -82,8 +107,8 @@ struct Shared<S: Service> {
     phase: Phase,
     trouble: Option<Fault>,
     running: Option<(Arc<S>, S::Plan)>,
-    /// Told once the plan that is wanted now runs, or can not.
-    settled: Vec<oneshot::Sender<()>>,
+    /// Told once the plan of this number, or a later one, runs or can not.
+    settled: Vec<(u64, oneshot::Sender<()>)>,
 }
 
 impl<S: Service> Default for Shared<S> {
@@ -94,16 +119,29 @@ impl<S: Service> Default for Shared<S> {
 
 impl<S: Service> AnySlot for Own<S> {
     fn want(&mut self, given: &Given<'_>, context: &Context) -> Option<oneshot::Receiver<()>> {
-        let plan = S::plan(given);
-        if *self.wanted.borrow() == plan {
-            return None;
-        }
+        let about = format!("{} plan", S::NAME.word());
+        let plan = match calm(|| S::plan(given)) {
+            Ok(plan) => plan,
+            Err(fault) => {
+                context.conditions.raise(&about, fault.what, fault.help);
+                return None;
+            }
+        };
+        context.conditions.clear(&about);
+        let number = {
+            let wanted = self.wanted.borrow();
+            if wanted.plan == plan {
+                return None;
+            }
+            wanted.number + 1
+        };
         let (sender, done) = oneshot::channel();
-        lock(&self.shared).settled.push(sender);
-        self.wanted.send_replace(plan);
+        lock(&self.shared).settled.push((number, sender));
+        self.wanted.send_replace(Wanted { number, plan });
         if self.task.is_none() {
             let keeper = Keeper::<S> {
                 wanted: self.wanted.subscribe(),
+                number: 0,
                 shared: Arc::clone(&self.shared),
                 context: context.clone(),
                 failures: Failures::default(),
@@ -115,10 +153,9 @@ impl<S: Service> AnySlot for Own<S> {
 
     fn runs(&self) -> ServiceRuns {
         let shared = lock(&self.shared);
-        let running = shared
-            .running
-            .as_ref()
-            .map(|(service, plan)| Running { does: service.does(), lines: S::lines(plan) });
+        let running = shared.running.as_ref().and_then(|(service, plan)| {
+            calm(|| Running { does: service.does(), lines: S::lines(plan) }).ok()
+        });
         ServiceRuns {
             name: S::NAME.word().to_owned(),
             phase: shared.phase,
@@ -129,7 +166,7 @@ impl<S: Service> AnySlot for Own<S> {
 
     fn view(&self) -> Option<Value> {
         let service = lock(&self.shared).running.as_ref().map(|(service, _)| Arc::clone(service))?;
-        serde_json::to_value(service.view()).ok()
+        calm(|| serde_json::to_value(service.view()).ok()).ok()?
     }
 }
 
@@ -139,7 +176,9 @@ fn lock<S: Service>(shared: &Mutex<Shared<S>>) -> std::sync::MutexGuard<'_, Shar
 
 /// Keeps one service running.
 struct Keeper<S: Service> {
-    wanted: watch::Receiver<Option<S::Plan>>,
+    wanted: watch::Receiver<Wanted<S::Plan>>,
+    /// The number of the plan that is being carried out.
+    number: u64,
     shared: Arc<Mutex<Shared<S>>>,
     context: Context,
     failures: Failures,
@@ -164,7 +203,7 @@ impl<S: Service> Keeper<S> {
     async fn keep(mut self) {
         let mut tries = Tries::default();
         loop {
-            let Some(plan) = self.wanted.borrow_and_update().clone() else {
+            let Some(plan) = self.take() else {
                 self.become_(Phase::Off, None);
                 if self.wanted.changed().await.is_err() {
                     return;
@@ -195,6 +234,13 @@ impl<S: Service> Keeper<S> {
         }
     }
 
+    /// The plan that is wanted now.
+    fn take(&mut self) -> Option<S::Plan> {
+        let Wanted { number, plan } = self.wanted.borrow_and_update().clone();
+        self.number = number;
+        plan
+    }
+
     fn failed(&mut self, fault: Fault) -> Duration {
         let (phase, wait) = self.failures.add(self.context.clock.steady());
         self.context
@@ -223,7 +269,7 @@ impl<S: Service> Keeper<S> {
                 changed = self.wanted.changed() => if changed.is_err() { return End::Unwanted },
                 () = tokio::time::sleep(again.unwrap_or_default()), if again.is_some() => {}
             }
-            let Some(plan) = self.wanted.borrow_and_update().clone() else {
+            let Some(plan) = self.take() else {
                 lock(&self.shared).running = None;
                 self.become_(Phase::Off, None);
                 self.context.record.add(Event::Stopped { service: name() });
@@ -267,7 +313,8 @@ impl<S: Service> Keeper<S> {
     }
 
     fn settle(&self) {
-        for sender in lock(&self.shared).settled.drain(..) {
+        let number = self.number;
+        for (_, sender) in lock(&self.shared).settled.extract_if(.., |(wanted, _)| *wanted <= number) {
             let _ = sender.send(());
         }
     }
@@ -294,13 +341,16 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 async fn contained<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     let mut work = Box::pin(work);
     std::future::poll_fn(move |context| {
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| Pin::as_mut(&mut work).poll(context)));
-        polled.unwrap_or_else(|panic| {
-            std::task::Poll::Ready(Err(Fault {
-                what: panic_text(panic.as_ref()),
-                help: "this is a mistake in Polis; it is tried again by itself".to_owned(),
-            }))
-        })
+        calm(|| Pin::as_mut(&mut work).poll(context))
+            .unwrap_or_else(|fault| std::task::Poll::Ready(Err(fault)))
     })
     .await
+}
+
+/// Does something of a service at once, and takes a panic for a fault: it is not to end the others.
+fn calm<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|panic| Fault {
+        what: panic_text(panic.as_ref()),
+        help: "this is a mistake in Polis; it is tried again by itself".to_owned(),
+    })
 }

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
@@ -12,12 +14,18 @@ use crate::permit::{Answer, Request, Transport};
 
 /// How many requests may wait for the one before them.
 const WAITING: usize = 64;
+/// How often the list is made anew because something was refused.
+const LIST_EVERY: Duration = Duration::from_secs(10);
 
 type Reply = Result<Option<OwnedFd>, Unhelped>;
 
 /// What the worker asks the helper for.
 #[derive(Clone, Debug)]
-pub struct Helper(mpsc::Sender<(Request, oneshot::Sender<Reply>)>);
+pub struct Helper {
+    sender: mpsc::Sender<(Request, oneshot::Sender<Reply>)>,
+    /// When the list was last made anew because something was refused.
+    listed: Arc<Mutex<Option<Instant>>>,
+}
 
 /// Why the helper did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +57,7 @@ impl Helper {
         let end = End::new(descriptor)?;
         let (sender, asked) = mpsc::channel(WAITING);
         tokio::spawn(carry(end, asked));
-        Ok(Self(sender))
+        Ok(Self { sender, listed: Arc::default() })
     }
 
     /// One in this process, for tests, which refuses nothing and has no privileges.
@@ -66,7 +74,7 @@ impl Helper {
                 let _ = sender.send(done.map_err(failed));
             }
         });
-        Self(sender)
+        Self { sender, listed: Arc::default() }
     }
 
     /// Asks, and waits for the answer.
@@ -75,7 +83,7 @@ impl Helper {
     /// If the helper refuses, fails, or is gone.
     pub async fn ask(&self, request: &Request) -> Reply {
         let (sender, reply) = oneshot::channel();
-        self.0.send((request.clone(), sender)).await.map_err(|_| Unhelped::Gone)?;
+        self.sender.send((request.clone(), sender)).await.map_err(|_| Unhelped::Gone)?;
         reply.await.unwrap_or(Err(Unhelped::Gone))
     }
 
@@ -84,13 +92,24 @@ impl Helper {
         let request = Request::Bind(transport, at);
         let first = self.ask(&request).await;
         let done = match first {
-            Err(Unhelped::Refused(_)) => {
-                self.ask(&Request::Adopt).await?;
+            Err(Unhelped::Refused(_)) if self.may_ask_anew() => {
+                // If the lab can not be read the list stays as it was, and so does the answer.
+                let _ = self.ask(&Request::Adopt).await;
                 self.ask(&request).await?
             }
             done => done?,
         };
         done.ok_or_else(|| Unhelped::Refused(request.to_string()))
+    }
+
+    /// What is refused is tried again every few seconds, and listing takes a process each time.
+    fn may_ask_anew(&self) -> bool {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = listed.is_none_or(|last| last.elapsed() >= LIST_EVERY);
+        if may {
+            *listed = Some(Instant::now());
+        }
+        may
     }
 
     /// A socket for datagrams.
@@ -117,6 +136,14 @@ impl Helper {
     /// If it can not be had.
     pub async fn hold(&self, address: IpAddr) -> Result<(), Unhelped> {
         self.ask(&Request::Hold(address)).await.map(drop)
+    }
+
+    /// Makes the kernel ask anew who nearby has an address.
+    ///
+    /// # Errors
+    /// If it can not; then it may know somebody who no longer has it.
+    pub async fn forget(&self, address: IpAddr) -> Result<(), Unhelped> {
+        self.ask(&Request::Forget(address)).await.map(drop)
     }
 
     /// Gives an address back.

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{own_newest, read, write};
+use super::{Broken, own_newest, read, write};
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::link::peers::{Hearing, PATIENCE, Peer};
@@ -171,11 +171,14 @@ impl Speaker {
                 }
                 Err(why) => {
                     session = None;
-                    self.not_heard(&why);
+                    self.not_heard(&way, &why);
                     Reply::Unknown { why }
                 }
             };
-            wait = lock(&self.hearing).wait();
+            wait = match way {
+                Way::Link(..) => lock(&self.hearing).wait(),
+                Way::None(_) => Duration::MAX,
+            };
             if let Some((_, sender)) = waiting {
                 let _ = sender.send(reply);
             }
@@ -243,8 +246,14 @@ impl Speaker {
         self.tell(news);
     }
 
-    fn not_heard(&self, why: &str) {
-        let news = lock(&self.hearing).silent(why.to_owned(), self.clock.now(), self.clock.steady());
+    fn not_heard(&self, way: &Way, why: &str) {
+        let (why, now) = (why.to_owned(), self.clock.now());
+        let mut hearing = lock(&self.hearing);
+        let news = match way {
+            Way::Link(..) => hearing.silent(why, now, self.clock.steady()),
+            Way::None(_) => hearing.unasked(why, now),
+        };
+        drop(hearing);
         self.tell(news);
     }
 
@@ -257,8 +266,9 @@ impl Speaker {
 }
 
 async fn exchange(session: &mut Session, question: &Question) -> Result<Reply, String> {
-    write(&mut session.stream, question).await?;
-    let reply = read(&mut session.stream, &mut session.buffer, MAX_REPLY, ANSWER).await?;
+    write(&mut session.stream, question).await.map_err(Broken::why)?;
+    let reply =
+        read(&mut session.stream, &mut session.buffer, MAX_REPLY, ANSWER).await.map_err(Broken::why)?;
     reply.ok_or_else(|| "it ended the connection".to_owned())
 }
 
@@ -307,7 +317,8 @@ pub async fn ask_socket(path: &Path, question: &Question) -> Result<Reply, AskFa
         .await
         .map_err(|source| AskFault::Nobody { path: path.to_owned(), source })?;
     let silent = |why: String| AskFault::Silent { path: path.to_owned(), why };
-    write(&mut stream, question).await.map_err(silent)?;
-    let reply = read(&mut stream, &mut Vec::new(), MAX_REPLY, ANSWER * 2).await.map_err(silent)?;
+    let broken = |broken: Broken| silent(broken.why());
+    write(&mut stream, question).await.map_err(broken)?;
+    let reply = read(&mut stream, &mut Vec::new(), MAX_REPLY, ANSWER * 2).await.map_err(broken)?;
     reply.ok_or_else(|| silent("it ended the connection".to_owned()))
 }

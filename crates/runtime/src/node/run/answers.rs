@@ -12,17 +12,22 @@ use crate::event::Event;
 use crate::link::run::{Answers, Asker};
 use crate::link::{Question, Reply, Status};
 use crate::node::metrics;
-use crate::overlay::{self, Entry};
+use crate::overlay::{self, Added, Entry};
 use crate::store::{Store, StoreFault};
 
-/// How long a refused connection is shown.
+/// The longest name of who changes something, in letters.
+const MAX_WHO: usize = 64;
+/// How long a refused connection is shown, and how often that is told anew: a flood of connections is not to be a flood
+/// of events.
 const SHOWN: Duration = Duration::from_secs(600);
+const TOLD: Duration = Duration::from_secs(10);
 
 /// Connections that were refused.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     count: AtomicU64,
-    last: Mutex<Option<Instant>>,
+    /// When the last one was, and when that was told.
+    last: Mutex<Option<(Instant, Instant)>>,
 }
 
 /// Whether this process is to make way for another.
@@ -60,29 +65,29 @@ impl Node {
     /// A refusal is shown for some minutes.
     pub(crate) fn forget_refusals(&self) {
         let mut last = self.refusals.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|at| at.elapsed() > SHOWN) {
+        if last.is_some_and(|(at, _)| at.elapsed() > SHOWN) {
             *last = None;
             self.context.conditions.clear("link");
         }
     }
 
-    async fn status(&self) -> Status {
+    fn status(&self) -> Status {
         Status {
             machine: self.machine.to_string(),
             polis: self.worker.version.clone(),
             now: self.context.clock.now(),
             since: self.since,
             lab: self.fingerprint(),
-            services: self.supervisor.lock().await.runs(),
+            services: self.supervisor().runs(),
             conditions: self.context.conditions.all(),
             peers: self.peers.seen(),
         }
     }
 
     /// Its own measurements, as Prometheus reads them.
-    pub(crate) async fn metrics(&self) -> String {
-        let status = self.status().await;
-        let supervisor = self.supervisor.lock().await;
+    pub(crate) fn metrics(&self) -> String {
+        let status = self.status();
+        let supervisor = self.supervisor();
         let views = status.services.iter().map(|service| &service.name);
         let views = views.filter_map(|name| Some((name.clone(), supervisor.view(name)?))).collect();
         drop(supervisor);
@@ -99,10 +104,8 @@ impl Node {
     async fn tell(&self, question: Question) -> Reply {
         match question {
             Question::Ping => Reply::Pong,
-            Question::Status => Reply::Status(Box::new(self.status().await)),
-            Question::Runs => {
-                Reply::Runs { lab: self.fingerprint(), services: self.supervisor.lock().await.runs() }
-            }
+            Question::Status => Reply::Status(Box::new(self.status())),
+            Question::Runs => Reply::Runs { lab: self.fingerprint(), services: self.supervisor().runs() },
             Question::Events { after, most } => {
                 self.context.record.flush().await;
                 let record = self.context.record.clone();
@@ -116,7 +119,7 @@ impl Node {
                 }
             }
             Question::View { service } => {
-                Reply::View { view: self.supervisor.lock().await.view(&service).unwrap_or_default() }
+                Reply::View { view: self.supervisor().view(&service).unwrap_or_default() }
             }
             _ => Reply::Unsupported,
         }
@@ -135,7 +138,7 @@ impl Node {
             },
             Question::OverlayAdd { key, value, who } => self.overlay_add(key, value, who).await,
             Question::OverlayRemove { number, who } => self.overlay_remove(number, &who).await,
-            Question::Metrics => Reply::Text { text: self.metrics().await },
+            Question::Metrics => Reply::Text { text: self.metrics() },
             Question::Yield if self.way.is_without_helper.load(Ordering::Relaxed) => {
                 self.way.told.notify_one();
                 Reply::Done
@@ -152,6 +155,7 @@ impl Node {
         if let Some((what, help)) = overlay::why_not(&key, &value) {
             return Reply::Fault { what, help };
         }
+        let who = who.chars().filter(|c| !c.is_control()).take(MAX_WHO).collect();
         let entry = Entry { number: 0, key, value, who, at: self.context.clock.now() };
         if self.holds(&entry) {
             return Reply::Fault {
@@ -160,9 +164,15 @@ impl Node {
             };
         }
         let kept = entry.clone();
-        let added = self.with_store(move |store| overlay::add(store, &kept)).await;
-        if let Err(reply) = added {
-            return reply;
+        match self.with_store(move |store| overlay::add(store, &kept)).await {
+            Ok(Added::New | Added::Known) => {}
+            Ok(Added::Full) => {
+                return Reply::Fault {
+                    what: "the overlay is full".to_owned(),
+                    help: "write what it has into the lab file: `polis overlay print`".to_owned(),
+                };
+            }
+            Err(reply) => return reply,
         }
         self.context.record.add(Event::Overlaid { key: entry.key, value: entry.value, who: entry.who });
         self.apply().await;
@@ -195,12 +205,21 @@ impl Answers for Arc<Node> {
 
     fn refused(&self, from: IpAddr, why: String) {
         let count = self.refusals.count.fetch_add(1, Ordering::Relaxed) + 1;
-        *self.refusals.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        // The number is left out once it is high: a flood of connections is not to be a flood of events.
-        let count = if count < 10 { count.to_string() } else { "many".to_owned() };
+        let now = Instant::now();
+        let mut last = self.refusals.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = last.map(|(_, told)| told).filter(|told| now.duration_since(*told) < TOLD);
+        *last = Some((now, told.unwrap_or(now)));
+        drop(last);
+        if told.is_some() {
+            return;
+        }
+        let what = match count {
+            1 => format!("refused a connection from {from}: {why}"),
+            _ => format!("refused {count} connections, the last one from {from}: {why}"),
+        };
         self.context.conditions.raise(
             "link",
-            format!("refused {count} connections, the last one from {from}: {why}"),
+            what,
             "if that is a machine of the lab, its `key` in the lab file has to be what `polis machine key` prints there",
         );
     }

@@ -48,7 +48,7 @@ async fn answer(request: Request<Incoming>, node: Arc<Node>) -> Result<Response<
             (StatusCode::MISDIRECTED_REQUEST, PLAIN, "this is no name of this page\n".to_owned())
         }
         (&Method::GET, "/metrics") => {
-            (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", node.metrics().await)
+            (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", node.metrics())
         }
         (&Method::GET, _) => (StatusCode::NOT_FOUND, PLAIN, "there is /metrics here\n".to_owned()),
         _ => (StatusCode::METHOD_NOT_ALLOWED, PLAIN, "this is for reading\n".to_owned()),

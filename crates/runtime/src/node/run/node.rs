@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use lab::model::Lab;
 use lab::names::MachineName;
 use lab::{Checked, Follows};
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
 use super::answers::{Refusals, Way};
@@ -32,7 +34,7 @@ pub(crate) struct Node {
     pub(crate) machine: MachineName,
     pub(crate) context: Context,
     pub(crate) store: Store,
-    pub(super) supervisor: AsyncMutex<Supervisor>,
+    pub(super) supervisor: Mutex<Supervisor>,
     pub(super) peers: Peers,
     pub(super) trust: Trust,
     pub(super) since: Millis,
@@ -41,7 +43,13 @@ pub(crate) struct Node {
     tls: Option<Tls>,
     addresses: AsyncMutex<Addresses>,
     followed: RwLock<Option<Arc<Followed>>>,
-    served: Mutex<Vec<(SocketAddr, JoinHandle<()>)>>,
+    /// The overlay as it was last read: it holds on while it can not be read.
+    overlay: Mutex<Vec<Entry>>,
+    /// Held while a plan is made and given to the services, so that an older one never follows a newer one.
+    applying: AsyncMutex<()>,
+    /// Its own ports that are open. Held while they are opened, so that none is asked for twice.
+    served: AsyncMutex<Vec<(SocketAddr, JoinHandle<()>)>>,
+    printer: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// The lab that this machine follows now.
@@ -61,10 +69,12 @@ impl Node {
     ) -> Arc<Self> {
         let record = Record::in_folder(state.folder(), clock.clone());
         let conditions = Conditions::new(record.clone(), clock.clone());
+        let printer = print_events(&record, &machine, worker.print);
+        record.add(Event::Started { version: worker.version.clone() });
         let tls = own_key(&state, &conditions);
         let store = Store::in_folder(state.folder());
         let node = Arc::new(Self {
-            supervisor: AsyncMutex::new(Supervisor::of(&worker.rows)),
+            supervisor: Mutex::new(Supervisor::of(&worker.rows)),
             peers: Peers::new(record.clone(), clock.clone(), worker.version.clone()),
             since: clock.now(),
             context: Context { clock, record, conditions, helper, state, folder: LabFolder::default() },
@@ -77,9 +87,11 @@ impl Node {
             tls,
             addresses: AsyncMutex::default(),
             followed: RwLock::default(),
-            served: Mutex::default(),
+            overlay: Mutex::default(),
+            applying: AsyncMutex::default(),
+            served: AsyncMutex::default(),
+            printer: Mutex::new(Some(printer)),
         });
-        node.print_events();
         match bind_control(&node.worker.socket) {
             Ok(listener) => drop(tokio::spawn(serve_control(listener, Arc::new(Arc::clone(&node))))),
             Err(error) => node.context.conditions.raise(
@@ -91,28 +103,20 @@ impl Node {
         node
     }
 
-    /// What happens is also said on standard output, for the journal.
-    fn print_events(&self) {
-        let mut events = self.context.record.listen();
-        let (machine, print) = (self.machine.clone(), self.worker.print);
-        tokio::spawn(async move {
-            use tokio::sync::broadcast::error::RecvError;
-            loop {
-                match events.recv().await {
-                    Ok((_, event)) => print(&format!("{machine}: {}\n", event.words())),
-                    Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return,
-                }
-            }
-        });
+    /// Waits until the last event is said on standard output, if somebody takes it.
+    pub(crate) async fn printed(&self) {
+        let printer = self.printer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(printer) = printer {
+            let _ = tokio::time::timeout(Duration::from_secs(1), printer).await;
+        }
     }
 
     /// Makes what follows from a checked lab run here.
     pub(crate) async fn adopt(self: &Arc<Self>, checked: &Checked) {
         let Some(lab) = checked.usable_for(self.worker.tables) else { return };
         let fingerprint = folder::fingerprint(&checked.folder);
-        let followed = Arc::new(Followed { lab: lab.clone(), follows: checked.follows.clone(), fingerprint });
-        *self.followed.write().unwrap_or_else(PoisonError::into_inner) = Some(followed);
+        let followed = Followed { lab: lab.clone(), follows: checked.follows.clone(), fingerprint };
+        *self.followed.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(followed));
         self.uncover().await;
         self.apply().await;
     }
@@ -133,8 +137,9 @@ impl Node {
 
     /// Plans and adopts, with the overlay as it is now.
     pub(super) async fn apply(self: &Arc<Self>) {
+        let applying = self.applying.lock().await;
         let Some(followed) = self.followed() else { return };
-        let overlay = self.with_store(overlay::list).await.unwrap_or_default();
+        let overlay = self.read_overlay().await;
         let given = Given {
             lab: &followed.lab,
             follows: &followed.follows,
@@ -143,19 +148,42 @@ impl Node {
             listen: self.worker.listen,
         };
         self.meet(&given);
-        self.supervisor.lock().await.adopt(&given, &self.context).await;
+        let settling = self.supervisor().adopt(&given, &self.context);
+        settling.settled().await;
         self.open_own_ports(&given).await;
         if self.worker.demo.is_none() && self.worker.listen.is_none() {
             let all = moving(&followed.lab, &self.machine);
             let held = all.into_iter().filter(|moving| moving.place == 0).collect();
             self.addresses.lock().await.set(held, &self.context.helper, &self.context.conditions).await;
         }
+        drop(applying);
+    }
+
+    pub(super) fn supervisor(&self) -> std::sync::MutexGuard<'_, Supervisor> {
+        self.supervisor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The overlay: as it is kept, or as it was last read if that can not be read now.
+    async fn read_overlay(&self) -> Vec<Entry> {
+        let read = self.with_store(overlay::list).await;
+        let mut last = self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(entries) = read {
+            *last = entries;
+        }
+        last.clone()
+    }
+
+    /// What stands in the way of keeping things is tried again; once it is gone, what is kept is in force.
+    pub(crate) async fn retry_store(self: &Arc<Self>) {
+        if self.store.trouble().is_some() && self.with_store(Store::probe).await.is_ok() {
+            self.uncover().await;
+            self.apply().await;
+        }
     }
 
     /// Entries of the overlay that the lab file holds by now go.
     async fn uncover(&self) {
-        let entries = self.with_store(overlay::list).await.unwrap_or_default();
-        for entry in entries.into_iter().filter(|entry| self.holds(entry)) {
+        for entry in self.read_overlay().await.into_iter().filter(|entry| self.holds(entry)) {
             let number = entry.number;
             if self.with_store(move |store| overlay::remove(store, number)).await.is_ok() {
                 let why = "the lab file has it now".to_owned();
@@ -203,13 +231,19 @@ impl Node {
         let local = local_place(given, self.worker.demo.is_some());
         let mut wanted = own_ports(given, self.worker.demo.is_some());
         wanted.retain(|at| *at == local || self.tls.is_some());
-        let open: Vec<SocketAddr> = {
-            let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-            for (_, task) in served.extract_if(.., |(at, _)| !wanted.contains(at)) {
-                task.abort();
+        let mut served = self.served.lock().await;
+        for (_, task) in served.extract_if(.., |(at, _)| !wanted.contains(at)) {
+            task.abort();
+            // Its socket is closed with it, and the port can be had again.
+            let _ = task.await;
+        }
+        for condition in self.context.conditions.all() {
+            let at = condition.about.strip_prefix("port ").and_then(|at| at.parse().ok());
+            if at.is_some_and(|at| !wanted.contains(&at)) {
+                self.context.conditions.clear(&condition.about);
             }
-            served.iter().map(|(at, _)| *at).collect()
-        };
+        }
+        let open: Vec<SocketAddr> = served.iter().map(|(at, _)| *at).collect();
         for at in wanted.into_iter().filter(|at| !open.contains(at)) {
             let about = format!("port {at}");
             let task = match self.context.helper.tcp(at).await {
@@ -226,7 +260,7 @@ impl Node {
                 }
             };
             self.context.conditions.clear(&about);
-            self.served.lock().unwrap_or_else(PoisonError::into_inner).push((at, task));
+            served.push((at, task));
         }
     }
 
@@ -241,6 +275,26 @@ impl Node {
     pub(crate) async fn give_back(&self) {
         self.addresses.lock().await.give_back(&self.context.helper, &self.context.conditions).await;
     }
+}
+
+/// What happens is also said on standard output, for the journal, until the end. Whoever does not take what is said
+/// holds up nothing but that.
+fn print_events(record: &Record, machine: &MachineName, print: fn(&str)) -> JoinHandle<()> {
+    let (mut events, machine) = (record.listen(), machine.clone());
+    tokio::spawn(async move {
+        loop {
+            let event = match events.recv().await {
+                Ok((_, event)) => event,
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return,
+            };
+            let line = format!("{machine}: {}\n", event.words());
+            let _ = tokio::task::spawn_blocking(move || print(&line)).await;
+            if event == Event::Ended {
+                return;
+            }
+        }
+    })
 }
 
 /// The machine's own key pair.
