@@ -126,7 +126,7 @@ impl Shared {
         let old = self.serving();
         let (of, folder, before) = (Arc::clone(&plan), self.folder.path(), Arc::clone(&old.filter));
         let filter = tokio::task::spawn_blocking(move || load(&of, &folder, &before)).await;
-        let filter = filter.unwrap_or(old.filter);
+        let filter = filter.unwrap_or_else(|_| Arc::clone(&old.filter));
         if old.plan.upstreams != plan.upstreams {
             self.asker.forget();
         }
