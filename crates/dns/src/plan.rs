@@ -203,10 +203,10 @@ impl Plan {
         Some(zone)
     }
 
-    /// Whether an address with a name lies under a reverse name.
+    /// Whether an address with a name lies in the block that a reverse name is of.
     pub(crate) fn has_reverse_in(&self, name: &ReverseName) -> bool {
         let Ok(block) = IpNet::new(name.address, name.bits()) else { return false };
-        !name.is_deeper && self.reverses.keys().any(|address| block.contains(address))
+        !name.is_deeper && !name.is_whole() && self.reverses.keys().any(|address| block.contains(address))
     }
 
     /// The plan in words, one fact a line, in the order of the words: what two plans differ in is what the

@@ -123,10 +123,10 @@ impl Shared {
     }
 
     async fn load(&self, plan: Arc<Plan>) {
-        let (old, folder, of) = (self.serving(), self.folder.path(), Arc::clone(&plan));
-        let before = Arc::clone(&old.filter);
-        let filter = tokio::task::spawn_blocking(move || load(&of, &folder, &before));
-        let Ok(filter) = filter.await else { return };
+        let old = self.serving();
+        let (of, folder, before) = (Arc::clone(&plan), self.folder.path(), Arc::clone(&old.filter));
+        let filter = tokio::task::spawn_blocking(move || load(&of, &folder, &before)).await;
+        let filter = filter.unwrap_or_else(|_| Arc::clone(&old.filter));
         if old.plan.upstreams != plan.upstreams {
             self.asker.forget();
         }

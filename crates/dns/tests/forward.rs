@@ -1,10 +1,5 @@
 //! A name server over real sockets, with upstreams that count what they are asked and say what the test wants.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test stops where it fails"
-)]
+#![cfg(test)]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -28,6 +28,9 @@ const MAX_ASKED: usize = 256;
 const TURN_WAIT: Duration = Duration::from_secs(2);
 const MAX_FLIGHTS: usize = 2048;
 
+/// The most that a reply over UDP may have. We say that we take 1,232 bytes; some servers know better.
+const MAX_REPLY: usize = 4096;
+
 /// An answer, and how many seconds ago it came.
 type Said = (Arc<Answered>, u32);
 
@@ -152,7 +155,7 @@ async fn ask_udp(upstream: SocketAddr, question: &[u8]) -> Option<Vec<u8>> {
     let socket = UdpSocket::bind((any, 0)).await.ok()?;
     socket.connect(upstream).await.ok()?;
     socket.send(question).await.ok()?;
-    let mut buffer = vec![0; usize::from(u16::MAX)];
+    let mut buffer = vec![0; MAX_REPLY];
     loop {
         let length = socket.recv(&mut buffer).await.ok()?;
         let reply = buffer.get(..length)?;
