@@ -216,11 +216,33 @@ impl Monitor {
                         child.start_kill()?;
                     }
                 }
-                _ = told.terminate.recv() => return goodbye(child).await,
-                _ = told.interrupt.recv() => return goodbye(child).await,
+                _ = told.terminate.recv() => return self.goodbye(child, end).await,
+                _ = told.interrupt.recv() => return self.goodbye(child, end).await,
                 _ = told.hang_up.recv() => pass_on(child, Signal::HUP),
             }
         }
+    }
+
+    /// Tells the worker to end, and answers it until it has: it gives its addresses back.
+    async fn goodbye(&mut self, child: &mut Child, end: &End) -> std::io::Result<Ended> {
+        notify::say("STOPPING=1");
+        pass_on(child, Signal::TERM);
+        let answering = async {
+            while let Ok(Came::Line(line, _)) = next(end).await {
+                let _ = reply(end, self.answer(&line));
+            }
+            std::future::pending::<()>().await;
+        };
+        let ended = async {
+            tokio::select! {
+                status = child.wait() => status.map(drop),
+                () = answering => Ok(()),
+            }
+        };
+        if timeout(GOODBYE, ended).await.is_err() {
+            child.kill().await?;
+        }
+        Ok(Ended::Told)
     }
 
     fn answer(&mut self, line: &str) -> std::io::Result<(Answer, Option<OwnedFd>)> {
@@ -290,15 +312,6 @@ fn pass_on(child: &Child, signal: Signal) {
     if let Some(process) = process {
         let _ = kill_process(process, signal);
     }
-}
-
-async fn goodbye(child: &mut Child) -> std::io::Result<Ended> {
-    notify::say("STOPPING=1");
-    pass_on(child, Signal::TERM);
-    if timeout(GOODBYE, child.wait()).await.is_err() {
-        child.kill().await?;
-    }
-    Ok(Ended::Told)
 }
 
 /// A socket that listens. One whose address moves may be bound before the address is here (ip(7), IP_FREEBIND).
