@@ -334,7 +334,7 @@ impl Home {
             &format!(
                 "[lab]\nname = \"home\"\ndomain = \"lab.example.net\"\n[sites]\nhere = {{}}\n[zones]\nlan = {{ site = \
                  \"here\", cidr = \"{}.0/24\" }}\n[machines]\n{rows}[dns]\non = \"{}\"\nupstreams = [\"127.0.0.1:9\"]\n",
-                home.net, machines[0]
+                home.net, machines.first().unwrap()
             ),
         );
         home.lab.write("keys", "");
@@ -408,7 +408,7 @@ impl Member {
         let mut new = None;
         wait_for("another worker answers", || {
             new = worker_of(&self.state).filter(|worker| Some(*worker) != old);
-            new.is_some() && self.ask(r#"{"verb":"ping"}"#)["reply"] == "pong"
+            new.is_some() && self.ask(r#"{"verb":"ping"}"#).get("reply").is_some_and(|reply| reply == "pong")
         });
         new.unwrap()
     }
@@ -465,8 +465,10 @@ impl Member {
 
     pub(crate) fn overlay(&self) -> Vec<String> {
         let reply = self.ask(r#"{"verb":"overlay"}"#);
-        let entries = reply["entries"].as_array().cloned().unwrap_or_default();
-        entries.iter().map(|entry| entry["value"].as_str().unwrap().to_owned()).collect()
+        let entries =
+            reply.get("entries").and_then(|entries| entries.as_array()).cloned().unwrap_or_default();
+        let value = |entry: &serde_json::Value| Some(entry.get("value")?.as_str()?.to_owned());
+        entries.iter().filter_map(value).collect()
     }
 }
 
