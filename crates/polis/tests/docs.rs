@@ -269,6 +269,12 @@ fn the_demo_builds_checks_explains_and_answers() {
     let built =
         run(Command::new(env!("CARGO")).args(build).env("CARGO_TARGET_DIR", &target).current_dir(root()));
     assert_eq!(built.code, 0, "{}", built.err);
+    let binary = std::fs::read(target.join("debug/polis")).unwrap();
+    let knob = b"POLIS_TEST_";
+    assert!(
+        !binary.windows(knob.len()).any(|part| part == knob),
+        "only what tests build has knobs for tests"
+    );
     let scratch = Scratch::short();
     let mut make = Command::new("make");
     make.arg("demo")

@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it fails")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::UdpSocket;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 #[allow(unused_imports, reason = "not every test file needs everything")]
 pub(crate) use testlab::{find, has, root, wait_for};
@@ -185,9 +188,9 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Running {
     /// It is told to end, because it may have processes of its own, which are not to outlive the test.
-    fn drop(&mut self) {
+    pub(crate) fn end(&mut self) {
         let has_ended = |child: &mut Child| matches!(child.try_wait(), Ok(Some(_)));
         if !has_ended(&mut self.child) {
             let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
@@ -201,11 +204,59 @@ impl Drop for Running {
     }
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Sends a signal to a process; whether it was there.
+pub(crate) fn signal(process: u32, signal: Signal) -> bool {
+    let process = Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
+    kill_process(process, signal).is_ok()
+}
+
+/// Whether a process is there, and has not ended.
+pub(crate) fn lives(process: u32) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    text.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()).is_some_and(|state| state != "Z")
+}
+
+fn command_of(process: u32) -> String {
+    let command = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&command).into_owned()
+}
+
+/// The number of the worker that has a state, if it lives.
+pub(crate) fn worker_of(state: &Path) -> Option<u32> {
+    let process = std::fs::read_to_string(state.join("lock")).ok()?.trim().parse().ok()?;
+    let command = command_of(process);
+    (lives(process) && command.contains("--worker") && command.contains(state.to_str()?)).then_some(process)
+}
+
 /// `polis run` on a lab, at a port of its own, with a state of its own.
 pub(crate) struct Server {
     pub(crate) running: Running,
     pub(crate) port: u16,
     pub(crate) state: Scratch,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        end_both(&mut self.running, &self.state.0);
+    }
+}
+
+/// Ends a helper, and the worker that it may have left behind.
+fn end_both(helper: &mut Running, state: &Path) {
+    helper.end();
+    let Some(worker) = worker_of(state) else { return };
+    let status = std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap_or_default();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok());
+    // One that has a helper is that of another run on the same state.
+    if !parent.is_some_and(|parent| command_of(parent).contains(&*state.to_string_lossy())) {
+        signal(worker, Signal::KILL);
+    }
 }
 
 impl Server {
@@ -247,5 +298,182 @@ impl Server {
         let said = run(program("dig").args(["@127.0.0.1", "-p", &port, "+tries=1", "+time=8"]).args(words));
         assert_eq!(said.code, 0, "dig {words:?}: {}{}", said.out, said.err);
         said.out.trim_end().to_owned()
+    }
+}
+
+/// A home of a few machines that all are this one, each at addresses of this test alone: what they listen at is
+/// nobody else's. The first one answers names.
+pub(crate) struct Home {
+    pub(crate) lab: Scratch,
+    pub(crate) states: Scratch,
+    machines: Vec<String>,
+    net: String,
+}
+
+impl Home {
+    pub(crate) fn of(machines: &[&str]) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let net = format!(
+            "127.{}.{}",
+            20 + process / 16 % 200,
+            process % 16 * 16 + u32::try_from(count % 16).unwrap()
+        );
+        let home = Self {
+            lab: Scratch::new(),
+            states: Scratch::short(),
+            machines: machines.iter().map(ToString::to_string).collect(),
+            net,
+        };
+        let rows: String = machines
+            .iter()
+            .map(|name| format!("{name} = {{ address = \"{}\" }}\n", home.address(name)))
+            .collect();
+        home.lab.write(
+            "lab.toml",
+            &format!(
+                "[lab]\nname = \"home\"\ndomain = \"lab.example.net\"\n[sites]\nhere = {{}}\n[zones]\nlan = {{ site = \
+                 \"here\", cidr = \"{}.0/24\" }}\n[machines]\n{rows}[dns]\non = \"{}\"\nupstreams = [\"127.0.0.1:9\"]\n",
+                home.net, machines.first().unwrap()
+            ),
+        );
+        home.lab.write("keys", "");
+        home
+    }
+
+    /// Gives each of these machines a key pair, and the lab their public keys.
+    pub(crate) fn enrol(self, machines: &[&str]) -> Self {
+        let keys: String = machines.iter().map(|name| format!("{name} {}\n", self.make_key(name))).collect();
+        self.lab.write("keys", &keys);
+        self
+    }
+
+    /// Makes the key pair of a machine, if there is none, and says its public half.
+    pub(crate) fn make_key(&self, machine: &str) -> String {
+        let said = run(&mut polis(&["machine", "key", "--state", self.state(machine).to_str().unwrap()]));
+        assert_eq!(said.code, 0, "{}", said.err);
+        said.out.trim().trim_start_matches("key = \"").trim_end_matches('"').to_owned()
+    }
+
+    pub(crate) fn address(&self, machine: &str) -> String {
+        let place = self.machines.iter().position(|name| name == machine).unwrap();
+        format!("{}.{}", self.net, 10 + place)
+    }
+
+    pub(crate) fn state(&self, machine: &str) -> PathBuf {
+        self.states.0.join(machine)
+    }
+
+    /// The command that runs a machine.
+    pub(crate) fn command(&self, machine: &str) -> Command {
+        let (lab, keys) = (self.lab.0.join("lab.toml"), self.lab.0.join("keys"));
+        let mut command = polis(&["run", "--machine", machine]);
+        command.arg("--lab").arg(lab).arg("--demo").arg(keys).arg("--state").arg(self.state(machine));
+        command
+    }
+
+    pub(crate) fn start(&self, machine: &str) -> Member {
+        self.start_as(machine, &mut self.command(machine))
+    }
+
+    pub(crate) fn start_as(&self, machine: &str, command: &mut Command) -> Member {
+        let running = Running::start(command);
+        let member = Member {
+            running,
+            state: self.state(machine),
+            socket: self.state(machine).join("polis.sock"),
+            address: self.address(machine),
+        };
+        member.running.wait_for_line("took up the lab");
+        member
+    }
+}
+
+/// A machine of such a home that runs.
+pub(crate) struct Member {
+    pub(crate) running: Running,
+    pub(crate) state: PathBuf,
+    pub(crate) socket: PathBuf,
+    pub(crate) address: String,
+}
+
+impl Member {
+    pub(crate) fn helper(&self) -> u32 {
+        self.running.child.id()
+    }
+
+    /// Waits until a worker runs that is another than this one, and answers.
+    #[track_caller]
+    pub(crate) fn worker_after(&self, old: Option<u32>) -> u32 {
+        let mut new = None;
+        wait_for("another worker answers", || {
+            new = worker_of(&self.state).filter(|worker| Some(*worker) != old);
+            new.is_some() && self.ask(r#"{"verb":"ping"}"#).get("reply").is_some_and(|reply| reply == "pong")
+        });
+        new.unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn worker(&self) -> u32 {
+        self.worker_after(None)
+    }
+
+    /// Asks it; null if it does not answer.
+    pub(crate) fn ask(&self, question: &str) -> serde_json::Value {
+        ask(&self.socket, question).unwrap_or_default()
+    }
+
+    pub(crate) fn status(&self) -> String {
+        let said = run(&mut polis(&["status", "--socket", self.socket.to_str().unwrap()]));
+        format!("{}{}", said.out, said.err)
+    }
+
+    /// Waits until its status says something.
+    #[track_caller]
+    pub(crate) fn wait_for_status(&self, part: &str) -> String {
+        let begin = Instant::now();
+        loop {
+            let status = self.status();
+            if status.contains(part) {
+                return status;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(20), "the status never said `{part}`:\n{status}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Whether it answers the name of the first machine.
+    pub(crate) fn answers(&self, name: &str) -> bool {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let mut question = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in name.split('.').chain(["lab", "example", "net"]) {
+            question.push(u8::try_from(label.len()).unwrap());
+            question.extend_from_slice(label.as_bytes());
+        }
+        question.extend_from_slice(&[0, 0, 1, 0, 1]);
+        let mut reply = [0; 512];
+        let sent = socket.send_to(&question, (self.address.as_str(), 10_053));
+        sent.and_then(|_| socket.recv(&mut reply))
+            .is_ok_and(|length| length > question.len() && reply[3] & 0x0F == 0)
+    }
+
+    /// Adds to the overlay; what was said.
+    pub(crate) fn add(&self, value: &str) -> serde_json::Value {
+        self.ask(&format!(r#"{{"verb":"overlay-add","key":"dns.rules","value":"{value}","who":"test"}}"#))
+    }
+
+    pub(crate) fn overlay(&self) -> Vec<String> {
+        let reply = self.ask(r#"{"verb":"overlay"}"#);
+        let entries =
+            reply.get("entries").and_then(|entries| entries.as_array()).cloned().unwrap_or_default();
+        let value = |entry: &serde_json::Value| Some(entry.get("value")?.as_str()?.to_owned());
+        entries.iter().filter_map(value).collect()
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        end_both(&mut self.running, &self.state);
     }
 }
