@@ -6,7 +6,7 @@ mod common;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
-use common::{Home, Member, Scratch, has, lives, polis, program, run, signal, wait_for, worker_of};
+use common::{Home, Member, Scratch, has, lives, program, run, signal, wait_for, worker_of};
 use rustix::process::Signal;
 
 /// A line of `/proc/PID/status`.
@@ -214,7 +214,7 @@ impl Listener {
         let mut heard = Vec::new();
         let mut buffer = [0; 512];
         while let Ok(length) = self.socket.recv(&mut buffer) {
-            heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+            heard.push(String::from_utf8_lossy(buffer.get(..length).unwrap()).into_owned());
         }
         heard
     }
