@@ -20,7 +20,7 @@ table! {
         /// Its address; one of IPv4 and one of IPv6 for both.
         address | "addresses": OneOrMany<Address> = optional("its router gives it one, and it has no name");
         /// The public half of its key pair, as `polis machine key` prints it there.
-        key: PublicKey = optional("it is not enrolled: no secret is encrypted to it");
+        key: PublicKey = optional("it is not enrolled: other machines do not speak to it, and no secret is encrypted to it");
         /// What it is made of.
         hardware: Hardware = optional("nothing is known of it");
         /// How much memory it has.
