@@ -16,7 +16,7 @@ pub use age::secrecy::SecretString;
 use lab::secret_path;
 use lab::value::SecretRef;
 
-use crate::service::Fault;
+use crate::fault::Fault;
 
 pub use keep::{Keep, Listed, Set};
 

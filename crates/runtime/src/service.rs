@@ -1,6 +1,6 @@
 //! What a service is to the supervisor: a plan that can be compared and printed, and something that runs it.
 //!
-//! A service implements [`Service`] once; the binary lists [`row`]s. What is behind a row does not know its
+//! A service implements [`Service`] once; the binary lists [`crate::row`]s. What is behind a row does not know its
 //! siblings, and the supervisor knows no service.
 
 use std::future::Future;
@@ -15,13 +15,13 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::condition::Conditions;
-use crate::helper::{Helper, Unhelped};
+use crate::fault::Fault;
+use crate::helper::Helper;
 use crate::overlay::Entry;
 use crate::permit::Permit;
 use crate::record::Record;
 use crate::secret::Secrets;
 use crate::state::State;
-use crate::supervisor::{Row, Slot};
 
 /// What a plan follows from.
 #[derive(Clone, Copy, Debug)]
@@ -95,22 +95,6 @@ impl LabFolder {
     }
 }
 
-/// Why a service can not do what is planned: what, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
-pub struct Fault {
-    /// What is wrong.
-    pub what: String,
-    /// What to do.
-    pub help: String,
-}
-
-impl From<Unhelped> for Fault {
-    fn from(unhelped: Unhelped) -> Self {
-        Self { what: unhelped.to_string(), help: unhelped.help() }
-    }
-}
-
 /// A service.
 pub trait Service: Sized + Send + Sync + 'static {
     /// What it has to do on one machine. Two that are equal are the same work.
@@ -153,17 +137,4 @@ pub trait Service: Sized + Send + Sync + 'static {
 
     /// What there is to see.
     fn view(&self) -> Self::View;
-}
-
-/// The row of a service in the table of the binary.
-pub fn row<S: Service>() -> Row {
-    Row { name: S::NAME, permits: permits::<S>, lines: lines::<S>, slot: Slot::of::<S> }
-}
-
-fn permits<S: Service>(given: &Given<'_>) -> Vec<Permit> {
-    S::plan(given).map(|plan| S::permits(&plan)).unwrap_or_default()
-}
-
-fn lines<S: Service>(given: &Given<'_>) -> Option<Vec<String>> {
-    S::plan(given).map(|plan| S::lines(&plan))
 }

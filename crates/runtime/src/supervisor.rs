@@ -12,7 +12,7 @@ use lab::model::ServiceName;
 use serde::{Deserialize, Serialize};
 
 use crate::permit::Permit;
-use crate::service::Given;
+use crate::service::{Given, Service};
 
 pub use run::{Settling, Slot, Supervisor};
 
@@ -75,6 +75,19 @@ impl Phase {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// The row of a service in the table of the binary.
+pub fn row<S: Service>() -> Row {
+    Row { name: S::NAME, permits: permits::<S>, lines: lines::<S>, slot: Slot::of::<S> }
+}
+
+fn permits<S: Service>(given: &Given<'_>) -> Vec<Permit> {
+    S::plan(given).map(|plan| S::permits(&plan)).unwrap_or_default()
+}
+
+fn lines<S: Service>(given: &Given<'_>) -> Option<Vec<String>> {
+    S::plan(given).map(|plan| S::lines(&plan))
 }
 
 /// How many failures in how long make a service degraded.

@@ -14,8 +14,9 @@ use tokio::task::{AbortHandle, JoinHandle};
 
 use super::{Failures, Phase, Row, Tries};
 use crate::event::Event;
+use crate::fault::Fault;
 use crate::link::{Running, ServiceRuns};
-use crate::service::{Context, Fault, Given, Service};
+use crate::service::{Context, Given, Service};
 
 /// How long a service that was told to go on with a new plan may take to be ready.
 const SETTLE: Duration = Duration::from_secs(10);
