@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 pub use client::{AskFault, ask_socket};
 pub(crate) use client::{Peers, Way};
 
+use super::tls::words;
 use super::wire::{MAX_REQUEST, NEWEST, OLDEST, Question, Reply, common, frame, read_frame};
 
 /// The most connections at once, to the link and to the control socket.
@@ -69,7 +70,7 @@ pub(crate) async fn serve_link<A: Answers>(listener: TcpListener, config: Arc<Se
             let _ = stream.set_nodelay(true);
             let shaken = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => Ok(stream),
-                Ok(Err(error)) => Err(error.to_string()),
+                Ok(Err(error)) => Err(words(&error)),
                 Err(_) => Err("it took too long to say who it is".to_owned()),
             };
             match shaken {
@@ -94,7 +95,7 @@ async fn greet_and_answer<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
 ) -> Result<(), String> {
     let who = || {
         let asker = node.machine_with(key).map(Asker::Machine);
-        asker.ok_or_else(|| "its key is not in the lab".to_owned())
+        asker.ok_or_else(|| "its key is not in the lab file".to_owned())
     };
     let Asker::Machine(machine) = who()? else { return Ok(()) };
     let mut buffer = Vec::new();
@@ -129,7 +130,10 @@ async fn answer_all<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
 ) -> Result<(), String> {
     while let Some(question) = read(&mut stream, &mut buffer, MAX_REQUEST, QUIET).await? {
         let reply = node.answer(question, who()?).await;
-        write(&mut stream, &reply).await?;
+        if write(&mut stream, &reply).await.is_err() {
+            // It is gone, and hears of that itself.
+            return Ok(());
+        }
     }
     Ok(())
 }
@@ -155,7 +159,9 @@ async fn read<T: for<'de> serde::Deserialize<'de>>(
         let length = match timeout_at(end, stream.read(&mut chunk)).await {
             Err(_) | Ok(Ok(0)) if buffer.is_empty() => return Ok(None),
             Err(_) => return Err("a message took too long to arrive".to_owned()),
-            Ok(Err(error)) => return Err(error.to_string()),
+            // A machine that restarts does not take leave.
+            Ok(Err(error)) if buffer.is_empty() && is_end(&error) => return Ok(None),
+            Ok(Err(error)) => return Err(words(&error)),
             Ok(Ok(0)) => return Err("it ended in the middle of a message".to_owned()),
             Ok(Ok(length)) => length,
         };
@@ -168,6 +174,10 @@ async fn read<T: for<'de> serde::Deserialize<'de>>(
     }
 }
 
+fn is_end(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+}
+
 async fn write(
     stream: &mut (impl AsyncWrite + Unpin),
     message: &impl serde::Serialize,
@@ -178,7 +188,7 @@ async fn write(
         stream.flush().await
     });
     match sent.await {
-        Ok(done) => done.map_err(|error| error.to_string()),
+        Ok(done) => done.map_err(|error| words(&error)),
         Err(_) => Err("it took too long to take a message".to_owned()),
     }
 }
@@ -217,3 +227,6 @@ pub(crate) async fn serve_control<A: Answers>(listener: UnixListener, node: Arc<
         });
     }
 }
+
+#[cfg(test)]
+mod tests;
