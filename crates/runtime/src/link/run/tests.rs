@@ -12,8 +12,8 @@ use super::*;
 use crate::Clock;
 use crate::link::peers::Answering;
 use crate::link::tls::{Known, Tls, Trust, shown};
+use crate::link::wire::MAX_REPLY;
 use crate::link::wire::frame;
-use crate::link::wire::{MAX_REPLY, Status};
 use crate::record::Record;
 use crate::state::tests::Scratch;
 
@@ -29,7 +29,7 @@ impl Answers for Node {
         self.asked.lock().unwrap().push(asker);
         match question {
             Question::Ping => Reply::Pong,
-            Question::Status => Reply::Status(Box::new(Status::default())),
+            Question::Status => Reply::Status(Box::default()),
             _ => Reply::Unsupported,
         }
     }
