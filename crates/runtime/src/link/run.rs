@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 pub use client::{AskFault, ask_all, ask_socket};
 pub(crate) use client::{Peers, Way};
 
+use super::tls::words;
 use super::wire::{MAX_REQUEST, NEWEST, OLDEST, Question, Reply, common, frame, read_frame};
 
 /// The most connections at once, to the link and to the control socket.
@@ -53,7 +54,7 @@ pub(crate) trait Answers: Send + Sync + 'static {
 }
 
 /// Why an exchange of messages ended early.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
     /// The connection is gone, as connections go.
     Ended(String),
@@ -91,10 +92,8 @@ pub(crate) async fn serve_link<A: Answers>(listener: TcpListener, config: Arc<Se
                     greet_and_answer(stream, &key, &*node).await
                 }
                 // What TLS finds wrong is invalid data; everything else is a connection that broke.
-                Ok(Err(error)) if error.kind() == ErrorKind::InvalidData => {
-                    Err(Broken::Wrong(error.to_string()))
-                }
-                Ok(Err(error)) => Err(Broken::Ended(error.to_string())),
+                Ok(Err(error)) if error.kind() == ErrorKind::InvalidData => Err(Broken::Wrong(words(&error))),
+                Ok(Err(error)) => Err(Broken::Ended(words(&error))),
                 Err(_) => Err(Broken::Wrong("it took too long to say who it is".to_owned())),
             };
             if let Err(Broken::Wrong(why)) = done {
@@ -112,7 +111,7 @@ async fn greet_and_answer<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
 ) -> Result<(), Broken> {
     let who = || {
         let asker = node.machine_with(key).map(Asker::Machine);
-        asker.ok_or_else(|| Broken::Wrong("its key is not in the lab".to_owned()))
+        asker.ok_or_else(|| Broken::Wrong("its key is not in the lab file".to_owned()))
     };
     let Asker::Machine(machine) = who()? else { return Ok(()) };
     let mut buffer = Vec::new();
@@ -147,7 +146,10 @@ async fn answer_all<S: AsyncRead + AsyncWrite + Unpin, A: Answers>(
 ) -> Result<(), Broken> {
     while let Some(question) = read(&mut stream, &mut buffer, MAX_REQUEST, QUIET).await? {
         let reply = node.answer(question, who()?).await;
-        write(&mut stream, &reply).await?;
+        if write(&mut stream, &reply).await.is_err() {
+            // It is gone, and hears of that itself.
+            return Ok(());
+        }
     }
     Ok(())
 }
@@ -173,8 +175,10 @@ async fn read<T: for<'de> serde::Deserialize<'de>>(
         let length = match timeout_at(end, stream.read(&mut chunk)).await {
             Err(_) | Ok(Ok(0)) if buffer.is_empty() => return Ok(None),
             Err(_) => return Err(Broken::Wrong("a message took too long to arrive".to_owned())),
-            Ok(Err(error)) => return Err(Broken::Ended(error.to_string())),
-            Ok(Ok(0)) => return Err(Broken::Ended("it ended in the middle of a message".to_owned())),
+            // A machine that restarts does not take leave.
+            Ok(Err(error)) if buffer.is_empty() && is_end(&error) => return Ok(None),
+            Ok(Err(error)) => return Err(Broken::Ended(words(&error))),
+            Ok(Ok(0)) => return Err(Broken::Wrong("it ended in the middle of a message".to_owned())),
             Ok(Ok(length)) => length,
         };
         // From its first byte on the whole message has to arrive soon, however many bytes come at a time.
@@ -184,6 +188,10 @@ async fn read<T: for<'de> serde::Deserialize<'de>>(
         }
         buffer.extend_from_slice(chunk.get(..length).unwrap_or_default());
     }
+}
+
+fn is_end(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
 async fn write(
@@ -196,7 +204,7 @@ async fn write(
         stream.flush().await
     });
     match sent.await {
-        Ok(done) => done.map_err(|error| Broken::Ended(error.to_string())),
+        Ok(done) => done.map_err(|error| Broken::Ended(words(&error))),
         Err(_) => Err(Broken::Wrong("it took too long to take a message".to_owned())),
     }
 }
@@ -235,3 +243,6 @@ pub(crate) async fn serve_control<A: Answers>(listener: UnixListener, node: Arc<
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,9 @@ use rustls::pki_types::{
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{AlwaysResolvesServerRawPublicKeys, ServerConfig};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{
+    AlertDescription, CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme,
+};
 
 /// What stands in front of the 32 bytes of an Ed25519 public key (RFC 8410 section 4), and of a private one
 /// (section 7).
@@ -105,6 +107,30 @@ impl Tls {
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(Arc::clone(&self.own))));
         Ok(Arc::new(config))
+    }
+}
+
+/// What went wrong with a connection, in words: those of TLS about keys are not for people.
+pub(crate) fn words(error: &std::io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match inner {
+        Some(Error::InvalidCertificate(_)) => {
+            "its key is not the one in the lab file: `polis machine key` there prints the line".to_owned()
+        }
+        Some(Error::AlertReceived(AlertDescription::UnknownCA)) => {
+            "it does not know this machine's key: its lab file has to have what `polis machine key` prints here"
+                .to_owned()
+        }
+        Some(
+            error @ (Error::InvalidMessage(_)
+            | Error::InappropriateMessage { .. }
+            | Error::InappropriateHandshakeMessage { .. }
+            | Error::PeerIncompatible(_)
+            | Error::PeerMisbehaved(_)
+            | Error::NoCertificatesPresented),
+        ) => format!("it does not speak the link of Polis: {error}"),
+        _ if error.kind() == std::io::ErrorKind::UnexpectedEof => "it ended the connection".to_owned(),
+        _ => error.to_string(),
     }
 }
 

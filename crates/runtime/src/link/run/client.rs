@@ -20,6 +20,7 @@ use super::{Broken, own_newest, read, write};
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::link::peers::{Hearing, PATIENCE, Peer};
+use crate::link::tls::words;
 use crate::link::wire::{MAX_REPLY, OLDEST, Question, Reply};
 use crate::record::Record;
 
@@ -229,9 +230,7 @@ impl Speaker {
         let _ = stream.set_nodelay(true);
         let name = ServerName::IpAddress(place.ip().into());
         let connector = TlsConnector::from(Arc::clone(config));
-        let stream = connector.connect(name, stream).await.map_err(|error| {
-            format!("its key is not that of the lab file, or this machine's is not: {error}")
-        })?;
+        let stream = connector.connect(name, stream).await.map_err(|error| words(&error))?;
         let mut session = Session { stream, buffer: Vec::new() };
         let hello = Question::Hello { oldest: OLDEST, newest: own_newest(), polis: self.version.clone() };
         match exchange(&mut session, &hello).await? {

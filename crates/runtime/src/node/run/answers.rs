@@ -76,7 +76,7 @@ impl Node {
             machine: self.machine.to_string(),
             polis: self.worker.version.clone(),
             now: self.context.clock.now(),
-            since: self.since,
+            since: self.since.load(Ordering::Relaxed),
             lab: self.fingerprint(),
             services: self.supervisor().runs(),
             conditions: self.context.conditions.all(),

@@ -1,6 +1,7 @@
 //! A machine that runs: its services, its link to the others, its own ports, and the lab that it follows.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::answers::{Refusals, Way};
 use super::{http, local_place, own_ports};
 use crate::address::{moving, run::Addresses};
-use crate::clock::{Clock, Millis};
+use crate::clock::Clock;
 use crate::condition::Conditions;
 use crate::event::Event;
 use crate::helper::Helper;
@@ -42,7 +43,8 @@ pub(crate) struct Node {
     pub(super) supervisor: Mutex<Supervisor>,
     pub(super) peers: Peers,
     pub(super) trust: Trust,
-    pub(super) since: Millis,
+    /// When it began: civil time, moved when the clock is set.
+    pub(super) since: AtomicI64,
     pub(super) refusals: Refusals,
     pub(crate) way: Way,
     tls: Option<Tls>,
@@ -83,7 +85,7 @@ impl Node {
         let node = Arc::new(Self {
             supervisor: Mutex::new(Supervisor::of(&worker.rows)),
             peers: Peers::new(record.clone(), clock.clone(), worker.version.clone()),
-            since: clock.now(),
+            since: AtomicI64::new(clock.now()),
             context: Context { clock, record, conditions, helper, state, folder: LabFolder::default() },
             worker,
             machine,

@@ -1,6 +1,7 @@
 //! What is looked at again and again, whatever else goes on: the helper, the clock, the disk, ports that are not open yet.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
@@ -64,6 +65,7 @@ impl Watch {
         });
         context.conditions.set("clock", clock);
         if let Some(by) = self.jumps.look(&context.clock) {
+            node.since.fetch_add(by, Ordering::Relaxed);
             context.record.add(Event::Jumped { by });
         }
         if self.saved.elapsed() >= SAVE_TIME && context.clock.is_set() {
