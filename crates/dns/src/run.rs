@@ -126,12 +126,18 @@ impl Shared {
         let old = self.serving();
         let (of, folder, before) = (Arc::clone(&plan), self.folder.path(), Arc::clone(&old.filter));
         let filter = tokio::task::spawn_blocking(move || load(&of, &folder, &before)).await;
+        let broken = filter.as_ref().err().map(|error| {
+            let help =
+                "this is a mistake in Polis; what was blocked before is blocked until they can be".to_owned();
+            (format!("they can not be loaded: {error}"), help)
+        });
+        self.conditions.set("dns lists", broken);
         let filter = filter.unwrap_or_else(|_| Arc::clone(&old.filter));
         if old.plan.upstreams != plan.upstreams {
             self.asker.forget();
         }
         for (name, trouble) in filter.troubles(&old.filter) {
-            self.conditions.set(&format!("list {name}"), trouble);
+            self.conditions.set(&format!("dns list {name}"), trouble);
         }
         *self.serving.write().unwrap_or_else(PoisonError::into_inner) = Serving { plan, filter };
     }

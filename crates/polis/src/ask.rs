@@ -1,5 +1,6 @@
 //! Commands that ask a running Polis: `plan`, `status`, `events`, `overlay`.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,10 +13,19 @@ use crate::args::{Args, AskArgs, EventsArgs, OverlayCommand, StatusArgs};
 use crate::fault::Fault;
 use crate::laboratory;
 use crate::run::services;
-use crate::show::print;
+use crate::show;
 
 /// How often events are asked for that happen from now on.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+/// What a machine said, without what would steer the terminal.
+fn harmless(text: &str) -> String {
+    text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect()
+}
+
+fn print(text: &str) {
+    show::print(&harmless(text));
+}
 
 /// Asks the Polis of this machine, and waits.
 fn ask(args: &AskArgs, question: &Question) -> Result<Reply, Fault> {
@@ -68,10 +78,15 @@ pub(crate) fn events(events: &EventsArgs) -> Result<ExitCode, Fault> {
         };
         for event in &happened {
             after = after.max(event.number);
-            if events.of.ask.json {
-                print_json(event);
-            } else {
-                print(&format!("{}\n", event.line()));
+            let line = match events.of.ask.json {
+                true => serde_json::to_string(event).unwrap_or_default(),
+                false => event.line(),
+            };
+            let mut out = std::io::stdout();
+            let written = out.write_all(harmless(&line).as_bytes()).and_then(|()| out.write_all(b"\n"));
+            // Who no longer reads needs no more of them.
+            if written.and_then(|()| out.flush()).is_err() {
+                return Ok(ExitCode::SUCCESS);
             }
         }
         if !events.follow {

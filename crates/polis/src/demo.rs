@@ -89,12 +89,21 @@ fn removed(path: &Path) -> std::io::Result<()> {
 
 /// Whether a demonstration runs there: the process that made the folder lives.
 fn is_running(scratch: &Path) -> bool {
+    if !is_own(scratch) {
+        return false;
+    }
     let text = std::fs::read_to_string(scratch.join("process")).unwrap_or_default();
     text.trim()
         .parse()
         .ok()
         .and_then(Pid::from_raw)
         .is_some_and(|process| rustix::process::test_kill_process(process).is_ok())
+}
+
+/// Whether it is a folder of this user's: anybody can make one of that name.
+fn is_own(scratch: &Path) -> bool {
+    let metadata = std::fs::symlink_metadata(scratch);
+    metadata.is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == geteuid().as_raw())
 }
 
 /// A machine of the demonstration.
@@ -142,7 +151,7 @@ fn make_scratch(scratch: &Path) -> Result<Folders, Fault> {
     if is_running(scratch) {
         return Err(Fault::misuse("a demonstration runs already", "end it with Ctrl-C in its terminal"));
     }
-    if std::fs::symlink_metadata(scratch).is_ok_and(|old| old.is_dir() && old.uid() == geteuid().as_raw()) {
+    if is_own(scratch) {
         std::fs::remove_dir_all(scratch).map_err(failed("remove"))?;
     }
     std::fs::DirBuilder::new().mode(0o700).create(scratch).map_err(failed("make"))?;

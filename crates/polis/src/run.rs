@@ -1,6 +1,7 @@
 //! `polis run`: the helper, the worker, and the list of what the helper may do, all in one binary.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -25,7 +26,11 @@ pub(crate) fn run(args: &Args, run: &RunArgs) -> Result<ExitCode, Fault> {
         return Ok(runtime::run(worker(args, run)?)?);
     }
     let state = State::at(run.place.state.clone());
-    let user = runtime::helper::prepare(&state, &run.place.socket());
+    // A demonstration is of who started it.
+    let user = match run.demo {
+        Some(_) => None,
+        None => runtime::helper::prepare(&state, &run.place.socket()),
+    };
     let mut worker = arguments("run", args, run)?;
     worker.push("--worker".into());
     let errand = Errand { worker, permits: arguments("permits", args, run)?, state, user, say: show::print };
@@ -40,7 +45,7 @@ pub(crate) fn permits(args: &Args, run: &RunArgs) -> Result<ExitCode, Fault> {
     if checked.usable_for(worker.tables).is_none() {
         return Err(Fault::LabHasErrors);
     }
-    for permit in worker.permits(&checked) {
+    for permit in worker.permits(&checked).map_err(runtime::Refusal::from)? {
         show::print(&format!("{permit}\n"));
     }
     Ok(ExitCode::SUCCESS)
@@ -68,6 +73,7 @@ fn worker(args: &Args, run: &RunArgs) -> Result<Worker, Fault> {
         lab: laboratory::path(args)?,
         check,
         show: show_errors,
+        tell: |text| drop(std::io::stderr().write_all(text.as_bytes())),
         print: show::print,
         machine: run.machine.clone(),
         listen: run.listen,
@@ -89,21 +95,24 @@ fn demo(path: &Path) -> Result<Demo, Fault> {
 
 fn check(worker: &Worker, path: &Path) -> Result<Checked, OpenError> {
     let options = Options {
-        at: worker.at.unwrap_or_else(Date::today),
+        at: worker.at.or_else(|| Date::of(worker.now())).unwrap_or_else(Date::today),
         demo: worker.demo.clone(),
         ..laboratory::options_now()
     };
     Ok(lab::check(Folder::open(path)?, &options))
 }
 
-/// What is wrong with the lab goes to standard error; standard output says what happens.
-fn show_errors(worker: &Worker, checked: &Checked) {
+/// What is wrong with the lab, for standard error; standard output says what happens.
+fn show_errors(worker: &Worker, checked: &Checked) -> String {
     if checked.faults.errors() == 0 {
-        return;
+        return String::new();
     }
-    eprint!("{}", lab::render_text(&checked.faults, &checked.folder, show::style(&std::io::stderr())));
-    eprintln!("{}", show::summary(checked));
+    let faults = lab::render_text(&checked.faults, &checked.folder, show::style(&std::io::stderr()));
+    let mut text = format!("{faults}{}\n", show::summary(checked));
     if checked.usable_for(worker.tables).is_some() {
-        eprintln!("the lab is used all the same: nothing that runs here follows from what is not known here");
+        text.push_str(
+            "the lab is used all the same: nothing that runs here follows from what is not known here\n",
+        );
     }
+    text
 }

@@ -92,7 +92,7 @@ fn a_laptop_at_home_finds_an_app_and_the_rest_of_the_world() {
     let polis = lab.start(&naxos);
     polis.wait_ready();
     wait_for("naxos has the address of the name servers", || {
-        naxos.ip("address show").contains("10.10.50.53/24")
+        naxos.ip("address show").contains("10.10.50.53/32")
     });
 
     assert_eq!(dig(&laptop, &["cloud.lab.example.net"]), "10.10.50.10");

@@ -5,7 +5,7 @@
 
 pub(crate) mod run;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use lab::model::Lab;
 use lab::names::MachineName;
@@ -17,8 +17,6 @@ use crate::permit::Permit;
 pub struct Moving {
     /// The address.
     pub address: IpAddr,
-    /// The length of its network's prefix.
-    pub prefix: u8,
     /// The machine's own address in that network.
     pub beside: IpAddr,
     /// Its place in the order: 0 is the one that has the address.
@@ -28,7 +26,7 @@ pub struct Moving {
 impl Moving {
     /// What it takes to have it.
     pub fn permit(&self) -> Permit {
-        Permit::Hold { address: self.address, prefix: self.prefix, beside: self.beside }
+        Permit::Hold { address: self.address, beside: self.beside }
     }
 }
 
@@ -48,7 +46,7 @@ pub fn moving(lab: &Lab, machine: &MachineName) -> Vec<Moving> {
             .and_then(|(_, zone)| zone.cidr.iter().find(|cidr| cidr.holds(address)).map(|cidr| cidr.0));
         let Some(network) = network else { continue };
         let Some(beside) = own.iter().copied().find(|own| network.contains(own)) else { continue };
-        all.push(Moving { address, prefix: network.prefix_len(), beside, place });
+        all.push(Moving { address, beside, place });
     }
     all.sort();
     all.dedup_by_key(|moving| moving.address);
@@ -64,6 +62,17 @@ pub(crate) fn neighbour(table: &str, address: Ipv4Addr) -> Option<&str> {
         let is_complete =
             flags.strip_prefix("0x").and_then(|flags| u32::from_str_radix(flags, 16).ok())? & 0x2 != 0;
         (ip.parse() == Ok(address) && is_complete && mac != "00:00:00:00:00:00").then_some(mac)
+    })
+}
+
+/// Whether the kernel found that another machine has an IPv6 address (`/proc/net/if_inet6`, IFA_F_DADFAILED in the fifth
+/// column).
+pub(crate) fn is_duplicate(table: &str, address: Ipv6Addr) -> bool {
+    let wanted = format!("{:032x}", u128::from(address));
+    table.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let flags = words.get(4).and_then(|flags| u32::from_str_radix(flags, 16).ok()).unwrap_or(0);
+        words.first() == Some(&wanted.as_str()) && flags & 0x08 != 0
     })
 }
 
@@ -103,8 +112,8 @@ address = "10.0.0.2"
                 .map(|moving| (moving.permit().to_string(), moving.place))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(of("naxos"), [("hold 10.0.0.53/23 beside 10.0.0.2".to_owned(), 0)]);
-        assert_eq!(of("anafi"), [("hold 10.0.0.53/23 beside 10.0.1.3".to_owned(), 1)]);
+        assert_eq!(of("naxos"), [("hold 10.0.0.53 beside 10.0.0.2".to_owned(), 0)]);
+        assert_eq!(of("anafi"), [("hold 10.0.0.53 beside 10.0.1.3".to_owned(), 1)]);
     }
 
     #[test]
@@ -115,5 +124,14 @@ address = "10.0.0.2"
         assert_eq!(neighbour(table, Ipv4Addr::new(10, 0, 0, 1)), Some("02:00:00:00:00:01"));
         assert_eq!(neighbour(table, Ipv4Addr::new(10, 0, 0, 53)), None);
         assert_eq!(neighbour("", Ipv4Addr::new(10, 0, 0, 53)), None);
+    }
+
+    #[test]
+    fn an_ipv6_address_that_another_machine_has_is_marked_by_the_kernel() {
+        let table = "fd000000000000000000000000000053 02 80 00 88     eth0\n\
+                     fd000000000000000000000000000002 02 40 00 80     eth0\n";
+        assert!(is_duplicate(table, "fd00::53".parse().unwrap()));
+        assert!(!is_duplicate(table, "fd00::2".parse().unwrap()));
+        assert!(!is_duplicate("", "fd00::53".parse().unwrap()));
     }
 }

@@ -61,6 +61,16 @@ impl Conditions {
         }
     }
 
+    /// Everything that was raised about parts of something is well: those whose name begins with its own.
+    pub fn clear_of(&self, whole: &str) {
+        let part = format!("{whole} ");
+        let parts: Vec<String> = {
+            let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+            standing.keys().filter(|about| about.starts_with(&part)).cloned().collect()
+        };
+        parts.iter().for_each(|about| self.clear(about));
+    }
+
     /// Raises or clears, as there is something wrong or not.
     pub fn set(&self, about: &str, trouble: Option<(String, String)>) {
         match trouble {

@@ -35,8 +35,10 @@ pub struct Worker {
     pub lab: PathBuf,
     /// How a lab is read and checked.
     pub check: fn(&Worker, &std::path::Path) -> Result<Checked, lab::OpenError>,
-    /// Tells a person what is wrong with a lab that was read.
-    pub show: fn(&Worker, &Checked),
+    /// What is wrong with a lab that was read, in words for a person; empty if nothing is.
+    pub show: fn(&Worker, &Checked) -> String,
+    /// Says such words to whoever started it, or to the journal.
+    pub tell: fn(&str),
     /// Says a line to whoever started it, or to the journal.
     pub print: fn(&str),
     /// The machine to be; otherwise it is found by host name or address.
@@ -56,10 +58,18 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// The time, for what depends on dates: never before what is known to have passed.
+    pub fn now(&self) -> crate::Millis {
+        crate::Clock::system(crate::State::at(self.state.clone()).saved_time()).now()
+    }
+
     /// What a machine needs privileges for, as the helper asks it before anything runs.
-    pub fn permits(&self, checked: &Checked) -> Vec<Permit> {
-        let Some(lab) = checked.usable_for(self.tables) else { return Vec::new() };
-        let Ok(machine) = identify(lab, self.machine.as_deref()) else { return Vec::new() };
+    ///
+    /// # Errors
+    /// If it is not known which machine this is. A lab that can not be used permits nothing.
+    pub fn permits(&self, checked: &Checked) -> Result<Vec<Permit>, Unidentified> {
+        let Some(lab) = checked.usable_for(self.tables) else { return Ok(Vec::new()) };
+        let machine = identify(lab, self.machine.as_deref())?;
         let given =
             Given { lab, follows: &checked.follows, machine: &machine, overlay: &[], listen: self.listen };
         let mut permits: Vec<Permit> = self.rows.iter().flat_map(|row| (row.permits)(&given)).collect();
@@ -73,6 +83,6 @@ impl Worker {
         }
         permits.sort();
         permits.dedup();
-        permits
+        Ok(permits)
     }
 }

@@ -12,6 +12,8 @@ use crate::store::{Store, StoreFault};
 /// The longest value, in bytes, and the most entries.
 pub const MAX_VALUE: usize = 1024;
 const MAX_ENTRIES: i64 = 10_000;
+/// The most bytes of all values together: a list of them has to fit into a reply.
+const MAX_BYTES: i64 = 1_000_000;
 
 /// The keys of the lab file that can be added to.
 pub const KEYS: &[&str] = &["dns.rules"];
@@ -100,8 +102,9 @@ pub fn add(store: &Store, entry: &Entry) -> Result<Added, StoreFault> {
     store.with("add to the overlay", |connection| {
         let added = connection.execute(
             "INSERT INTO overlay (key, value, who, at) SELECT ?1, ?2, ?3, ?4
-             WHERE (SELECT count(*) FROM overlay) < ?5 ON CONFLICT (key, value) DO NOTHING",
-            (&entry.key, &entry.value, &entry.who, entry.at, MAX_ENTRIES),
+             WHERE (SELECT count(*) < ?5 AND total(length(value)) < ?6 FROM overlay)
+             ON CONFLICT (key, value) DO NOTHING",
+            (&entry.key, &entry.value, &entry.who, entry.at, MAX_ENTRIES, MAX_BYTES),
         )?;
         if added > 0 {
             return Ok(Added::New);

@@ -44,12 +44,11 @@ impl Transport {
 pub enum Permit {
     /// To listen at an address and a port; port 0 stands for any that needs no privilege.
     Bind(Transport, SocketAddr),
-    /// To have an address that moves between machines. It is added to the interface that has `beside`.
+    /// To have an address that moves between machines. It is added to the interface that has `beside`, alone and without
+    /// its network, so that it is never the one that other addresses hang on.
     Hold {
         /// The address.
         address: IpAddr,
-        /// The length of its network's prefix.
-        prefix: u8,
         /// The machine's own address in the same network.
         beside: IpAddr,
     },
@@ -105,7 +104,7 @@ impl fmt::Display for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind(transport, at) => write!(f, "bind {} {at}", transport.word()),
-            Self::Hold { address, prefix, beside } => write!(f, "hold {address}/{prefix} beside {beside}"),
+            Self::Hold { address, beside } => write!(f, "hold {address} beside {beside}"),
         }
     }
 }
@@ -143,16 +142,13 @@ impl FromStr for Permit {
     fn from_str(line: &str) -> Result<Self, Meaningless> {
         match words(line)?.as_slice() {
             ["bind", transport, at] => bind(transport, at).map(|(transport, at)| Self::Bind(transport, at)),
-            ["hold", network, "beside", beside] => {
-                let (address, prefix) = network.split_once('/').ok_or(Meaningless)?;
+            ["hold", address, "beside", beside] => {
                 let address: IpAddr = address.parse().map_err(|_| Meaningless)?;
-                let prefix = prefix.parse().map_err(|_| Meaningless)?;
-                let longest = if address.is_ipv4() { 32 } else { 128 };
                 let beside: IpAddr = beside.parse().map_err(|_| Meaningless)?;
-                if prefix > longest || beside.is_ipv4() != address.is_ipv4() {
+                if beside.is_ipv4() != address.is_ipv4() {
                     return Err(Meaningless);
                 }
-                Ok(Self::Hold { address, prefix, beside })
+                Ok(Self::Hold { address, beside })
             }
             _ => Err(Meaningless),
         }
@@ -240,11 +236,8 @@ mod tests {
         prop_oneof![
             (transports(), addresses(), any::<u16>())
                 .prop_map(|(transport, ip, port)| Permit::Bind(transport, SocketAddr::new(ip, port))),
-            (any::<[u8; 4]>(), 0..=32_u8, any::<[u8; 4]>()).prop_map(|(a, prefix, b)| Permit::Hold {
-                address: a.into(),
-                prefix,
-                beside: b.into()
-            }),
+            (any::<[u8; 4]>(), any::<[u8; 4]>())
+                .prop_map(|(a, b)| Permit::Hold { address: a.into(), beside: b.into() }),
         ]
     }
 
@@ -295,7 +288,7 @@ mod tests {
         ] {
             assert_eq!(line.parse::<Request>(), Err(Meaningless), "{line:?}");
         }
-        for line in ["hold 1.2.3.4/33 beside 1.2.3.5", "hold 1.2.3.4/24 beside fd00::1", "hold 1.2.3.4/24"] {
+        for line in ["hold 1.2.3.4/24 beside 1.2.3.5", "hold 1.2.3.4 beside fd00::1", "hold 1.2.3.4"] {
             assert_eq!(line.parse::<Permit>(), Err(Meaningless), "{line:?}");
         }
     }

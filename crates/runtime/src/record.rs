@@ -27,6 +27,7 @@ const BATCH: usize = 4_096;
 /// How long the record goes back, and the most events that it has.
 const KEEP: Duration = Duration::from_secs(90 * 86_400);
 const KEEP_EVENTS: i64 = 1_000_000;
+const DAY: Millis = 86_400_000;
 /// How often old events are removed, and a failed writing is tried again.
 const TIDY_EVERY: Duration = Duration::from_secs(6 * 3_600);
 const RETRY: Duration = Duration::from_secs(2);
@@ -228,6 +229,8 @@ impl Writer {
         let fault = |source| StoreFault::Database { doing: "write", path: self.path.clone(), source };
         let connection = open_into(&mut self.connection, &self.path, RECORD)?;
         let transaction = connection.transaction().map_err(fault)?;
+        let newest: Option<Millis> =
+            transaction.query_row("SELECT max(at) FROM event", [], |row| row.get(0)).map_err(fault)?;
         {
             let mut insert =
                 transaction.prepare_cached("INSERT INTO event (at, event) VALUES (?1, ?2)").map_err(fault)?;
@@ -238,7 +241,10 @@ impl Writer {
             }
         }
         if self.tidied.is_none_or(|last| last.elapsed() >= TIDY_EVERY) {
-            let oldest = self.clock.now().saturating_sub(Millis::try_from(KEEP.as_millis()).unwrap_or(0));
+            // A clock that is wrong for once must not take everything with it: at most a day has passed since the last event
+            // that there was.
+            let now = self.clock.now().min(newest.unwrap_or(0).saturating_add(DAY));
+            let oldest = now.saturating_sub(Millis::try_from(KEEP.as_millis()).unwrap_or(0));
             transaction.execute("DELETE FROM event WHERE at < ?1", [oldest]).map_err(fault)?;
             transaction
                 .execute(
@@ -298,17 +304,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn old_events_go() {
+    async fn old_events_go_and_a_clock_that_is_wrong_for_once_takes_none() {
         let folder = Scratch::new();
         let clock = Clock::stopped_at(1_000);
-        let record = Record::in_folder(folder.path(), clock.clone());
-        record.add(note(1));
-        assert!(record.flush().await);
-        drop(record);
+        let write = async |number| {
+            let record = Record::in_folder(folder.path(), clock.clone());
+            record.add(note(number));
+            assert!(record.flush().await);
+            record.last(0, 10).unwrap().len()
+        };
+        assert_eq!(write(1).await, 1);
         clock.advance(KEEP + Duration::from_secs(1));
-        let record = Record::in_folder(folder.path(), clock);
-        record.add(note(2));
-        assert!(record.flush().await);
-        assert_eq!(record.last(0, 10).unwrap().len(), 1);
+        assert_eq!(write(2).await, 2, "nobody knows yet whether so much time has passed");
+        assert_eq!(write(3).await, 2, "it has");
     }
 }

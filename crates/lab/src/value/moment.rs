@@ -22,6 +22,12 @@ impl Date {
         Self(jiff::Zoned::now().date())
     }
 
+    /// The day of a moment, in milliseconds since 1970, where the machine is; none outside the years 0 to 9999.
+    pub fn of(millis: i64) -> Option<Self> {
+        let moment = jiff::Timestamp::from_millisecond(millis).ok()?;
+        Some(Self(moment.to_zoned(jiff::tz::TimeZone::system()).date()))
+    }
+
     /// The year and the month, from 1.
     pub fn month(self) -> (i16, i8) {
         (self.0.year(), self.0.month())

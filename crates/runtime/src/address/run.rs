@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::{Moving, neighbour};
+use super::{Moving, is_duplicate, neighbour};
 use crate::condition::Conditions;
 use crate::helper::Helper;
 
@@ -70,6 +70,16 @@ async fn keep(moving: Moving, helper: Helper, conditions: Conditions) {
             continue;
         }
         match helper.hold(moving.address).await {
+            Ok(()) if is_marked(moving.address) => {
+                is_had = false;
+                let _ = helper.release(moving.address).await;
+                conditions.raise(
+                    &about,
+                    "another machine has it, as the kernel found",
+                    "take it off there; it is tried again by itself",
+                );
+                tokio::time::sleep(AGAIN).await;
+            }
             Ok(()) => {
                 is_had = true;
                 conditions.clear(&about);
@@ -82,6 +92,12 @@ async fn keep(moving: Moving, helper: Helper, conditions: Conditions) {
             }
         }
     }
+}
+
+/// Whether the kernel has found an IPv6 address on another machine, which it looks for when the address is added.
+fn is_marked(address: IpAddr) -> bool {
+    let IpAddr::V6(v6) = address else { return false };
+    std::fs::read_to_string("/proc/net/if_inet6").is_ok_and(|table| is_duplicate(&table, v6))
 }
 
 /// Makes the kernel ask who has an IPv4 address, and looks who answered. With IPv6 the kernel looks by itself.

@@ -24,7 +24,7 @@ const NDA_DST: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_CACHEINFO: u16 = 6;
-/// No duplicate detection: whoever asks has looked already, and has no second to wait.
+/// No duplicate detection by the kernel, which has none for IPv4: whoever asks has looked.
 const IFA_F_NODAD: u8 = 0x02;
 
 /// What to do with an address.
@@ -39,9 +39,9 @@ pub(crate) enum Change {
 }
 
 /// Does it, at the interface that has the address `beside`.
-pub(crate) fn change(change: Change, address: IpAddr, prefix: u8, beside: IpAddr) -> std::io::Result<()> {
+pub(crate) fn change(change: Change, address: IpAddr, beside: IpAddr) -> std::io::Result<()> {
     let interface = interface_of(beside)?;
-    let message = message(change, address, prefix, interface);
+    let message = message(change, address, interface);
     // NETLINK_ROUTE is protocol 0, the default.
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
     let kernel = netlink::SocketAddrNetlink::new(0, 0);
@@ -65,15 +65,18 @@ fn interface_of(address: IpAddr) -> std::io::Result<u32> {
         four.or_else(|| storage.as_sockaddr_in6().map(|at| IpAddr::V6(at.ip())))
     };
     let mut all = nix::ifaddrs::getifaddrs()?;
-    let found = all.find(|at| own(at) == Some(address)).ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+    let found = all
+        .find(|at| own(at) == Some(address))
+        .ok_or_else(|| std::io::Error::from_raw_os_error(libc::EADDRNOTAVAIL))?;
     Ok(nix::net::if_::if_nametoindex(found.interface_name.as_str())?)
 }
 
 /// A message with its header (`struct nlmsghdr`, `struct ifaddrmsg` or `struct ndmsg`, attributes), in the byte order of the machine.
-fn message(change: Change, address: IpAddr, prefix: u8, interface: u32) -> Vec<u8> {
-    let (family, bytes) = match address {
-        IpAddr::V4(v4) => (AddressFamily::INET, v4.octets().to_vec()),
-        IpAddr::V6(v6) => (AddressFamily::INET6, v6.octets().to_vec()),
+fn message(change: Change, address: IpAddr, interface: u32) -> Vec<u8> {
+    // Alone, without its network: whatever comes and goes, no other address hangs on it.
+    let (family, bytes, prefix, flags_of_address) = match address {
+        IpAddr::V4(v4) => (AddressFamily::INET, v4.octets().to_vec(), 32, IFA_F_NODAD),
+        IpAddr::V6(v6) => (AddressFamily::INET6, v6.octets().to_vec(), 128, 0),
     };
     let (kind, flags) = match change {
         Change::Renew => (RTM_NEWADDR, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE),
@@ -88,7 +91,7 @@ fn message(change: Change, address: IpAddr, prefix: u8, interface: u32) -> Vec<u
         body.extend([0; 4]);
         attribute(&mut body, NDA_DST, &bytes);
     } else {
-        body.extend([family, prefix, IFA_F_NODAD, 0]);
+        body.extend([family, prefix, flags_of_address, 0]);
         body.extend(interface.to_ne_bytes());
         attribute(&mut body, IFA_LOCAL, &bytes);
         attribute(&mut body, IFA_ADDRESS, &bytes);

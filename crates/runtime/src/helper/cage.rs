@@ -9,7 +9,9 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
     remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
 };
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 
 /// System calls that nothing in Polis makes: they load code into the kernel, look into other processes, or
 /// change what files and networks a process sees.
@@ -20,13 +22,27 @@ const NEVER: &[i64] = &[
     libc::SYS_chroot,
     libc::SYS_delete_module,
     libc::SYS_finit_module,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
     libc::SYS_init_module,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_io_uring_setup,
+    libc::SYS_kcmp,
+    libc::SYS_kexec_file_load,
     libc::SYS_kexec_load,
     libc::SYS_keyctl,
     libc::SYS_mount,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
     libc::SYS_open_by_handle_at,
+    libc::SYS_open_tree,
     libc::SYS_perf_event_open,
+    libc::SYS_pidfd_getfd,
     libc::SYS_pivot_root,
+    libc::SYS_process_madvise,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
     libc::SYS_ptrace,
@@ -82,6 +98,9 @@ fn restrict(keep: CapabilitySet, calls: &[i64], more: &[i64]) -> Vec<String> {
         }
     }
     let _ = clear_ambient_capability_set();
+    // Nobody of the same user looks into it, and it leaves no picture of its memory.
+    let dumpable = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    note("being looked into", dumpable.map_err(Into::into));
     let kept = has & keep;
     let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     note("capabilities", set_capabilities(None, sets).map_err(Into::into));
@@ -90,14 +109,48 @@ fn restrict(keep: CapabilitySet, calls: &[i64], more: &[i64]) -> Vec<String> {
     left
 }
 
-/// From now on these system calls fail with EPERM (seccomp(2)).
+/// Typing into the terminal that started it, as if a person had (ioctl_tty(2)).
+const TYPING: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
+/// New namespaces give all capabilities in them (clone(2)).
+const NEW_NAMESPACES: [i32; 7] = [
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWUTS,
+];
+
+/// From now on these system calls fail with EPERM, and so do typing into a terminal and making namespaces (seccomp(2)).
 fn refuse<'c>(calls: impl Iterator<Item = &'c i64>) -> std::io::Result<()> {
-    let failed = |error: &dyn std::fmt::Display| std::io::Error::other(error.to_string());
-    let rules: BTreeMap<i64, Vec<_>> = calls.map(|call| (*call, Vec::new())).collect();
-    let refusal = SeccompAction::Errno(u32::try_from(libc::EPERM).unwrap_or(1));
-    let architecture = std::env::consts::ARCH.try_into().map_err(|error| failed(&error))?;
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal, architecture)
-        .map_err(|error| failed(&error))?;
-    let program: BpfProgram = filter.try_into().map_err(|error: seccompiler::BackendError| failed(&error))?;
-    seccompiler::apply_filter(&program).map_err(|error| failed(&error))
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = calls.map(|call| (*call, Vec::new())).collect();
+    let typing = TYPING.map(|request| when(1, SeccompCmpOp::Eq, request));
+    rules.insert(libc::SYS_ioctl, typing.into_iter().collect::<std::io::Result<_>>()?);
+    let namespaces = NEW_NAMESPACES.map(|flag| {
+        let flag = u64::try_from(flag).unwrap_or_default();
+        when(0, SeccompCmpOp::MaskedEq(flag), flag)
+    });
+    rules.insert(libc::SYS_clone, namespaces.into_iter().collect::<std::io::Result<_>>()?);
+    apply(rules, libc::EPERM)?;
+    // What its flags are can not be seen from here; who is told that it is not there uses `clone`.
+    apply([(libc::SYS_clone3, Vec::new())].into(), libc::ENOSYS)
+}
+
+/// A rule about one argument of a call.
+fn when(argument: u8, is: SeccompCmpOp, value: u64) -> std::io::Result<SeccompRule> {
+    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, is, value).map_err(failed)?;
+    SeccompRule::new(vec![condition]).map_err(failed)
+}
+
+fn apply(rules: BTreeMap<i64, Vec<SeccompRule>>, error: i32) -> std::io::Result<()> {
+    let refusal = SeccompAction::Errno(u32::try_from(error).unwrap_or(1));
+    let architecture = std::env::consts::ARCH.try_into().map_err(failed)?;
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal, architecture).map_err(failed)?;
+    let program = BpfProgram::try_from(filter).map_err(failed)?;
+    seccompiler::apply_filter(&program).map_err(failed)
+}
+
+fn failed(error: impl std::fmt::Display) -> std::io::Error {
+    std::io::Error::other(error.to_string())
 }

@@ -5,7 +5,7 @@ mod client;
 use std::ffi::OsString;
 use std::future::Future;
 use std::io::Read as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ use crate::state::State;
 /// How long listing the permits may take, and how much it may say.
 const LISTING: Duration = Duration::from_secs(10);
 const MAX_LISTING: u64 = 1 << 20;
+/// How long a worker may be silent until it has spoken for the first time.
+const BEGINNING: Duration = Duration::from_secs(60);
 /// How long a worker that was told to end may take.
 const GOODBYE: Duration = Duration::from_secs(4);
 /// How many connections may wait at a port to be taken.
@@ -64,8 +66,13 @@ pub fn run(errand: Errand) -> std::io::Result<ExitCode> {
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
         };
-        let mut monitor =
-            Monitor { binary: std::env::current_exe()?, errand, permits: Vec::new(), was_ready: false };
+        let mut monitor = Monitor {
+            binary: std::env::current_exe()?,
+            errand,
+            permits: Vec::new(),
+            was_ready: false,
+            held: Vec::new(),
+        };
         let listed = monitor.listing().await;
         monitor.permit(listed.as_deref());
         monitor.keep_running(&mut told).await
@@ -85,6 +92,8 @@ struct Monitor {
     permits: Vec<Permit>,
     /// A worker has been ready once: from then on one that ends is started again.
     was_ready: bool,
+    /// The addresses that the worker has, and when it last asked for each.
+    held: Vec<(IpAddr, Instant)>,
 }
 
 /// How a worker came to its end.
@@ -102,7 +111,6 @@ impl Monitor {
                 Ok((mut child, end)) => match self.attend(&mut child, &end, told).await? {
                     Ended::Told => return Ok(ExitCode::SUCCESS),
                     Ended::ByItself(status) => match status.code() {
-                        Some(0) => return Ok(ExitCode::SUCCESS),
                         Some(code @ (1 | 2)) if !self.was_ready => {
                             return Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from));
                         }
@@ -113,8 +121,11 @@ impl Monitor {
                 Err(error) => format!("the worker can not be started ({error})"),
             };
             let wait = waits.after(began.elapsed());
-            (self.errand.say)(&format!("{why}, and starts again\n"));
+            let (say, line) = (self.errand.say, format!("{why}, and starts again\n"));
+            // Nobody has to read what is said.
+            drop(tokio::task::spawn_blocking(move || say(&line)));
             notify::say(&format!("STATUS={why}, and starts again"));
+            notify::say("WATCHDOG=1");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = told.terminate.recv() => return Ok(ExitCode::SUCCESS),
@@ -126,19 +137,21 @@ impl Monitor {
     fn command(&self, arguments: &[OsString]) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(arguments).env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
-        if let Some((user, group)) = self.errand.user {
-            command.uid(user).gid(group);
-        }
         command
     }
 
     fn start(&self) -> std::io::Result<(Child, End)> {
         let (own, its) = pair()?;
-        let child = self.command(&self.errand.worker).stdin(Stdio::from(its)).spawn()?;
+        let mut command = self.command(&self.errand.worker);
+        if let Some((user, group)) = self.errand.user {
+            command.uid(user).gid(group);
+        }
+        let child = command.stdin(Stdio::from(its)).spawn()?;
         Ok((child, End::new(own)?))
     }
 
-    /// Lists what is permitted, in a process of its own that has no privileges either.
+    /// Lists what is permitted, in a process of its own that has no privileges either. It is of the helper's user: what is of
+    /// the worker's, the worker could write to.
     fn listing(&self) -> impl Future<Output = Option<String>> + Send + 'static {
         let mut command = self.command(&self.errand.permits);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
@@ -177,10 +190,13 @@ impl Monitor {
     /// Answers a worker until it ends.
     async fn attend(&mut self, child: &mut Child, end: &End, told: &mut Told) -> std::io::Result<Ended> {
         let mut heard = Instant::now();
+        // Reading a lab for the first time, from a cold disk, takes its time.
+        let mut patience = BEGINNING;
         let mut looks = tokio::time::interval(SILENCE / 5);
         let mut is_open = true;
         let mut silent = 0_u32;
         let mut leaves: Option<Instant> = None;
+        self.held.clear();
         // While the permits are listed the worker waits for its answer, and can say nothing.
         let mut listing: Option<Pin<Box<dyn Future<Output = Option<String>> + Send>>> = None;
         loop {
@@ -203,8 +219,12 @@ impl Monitor {
                     Ok(Came::Line(line, _)) => {
                         heard = Instant::now();
                         silent = 0;
+                        if line.parse() == Ok(Request::Alive) {
+                            patience = SILENCE;
+                        }
                         if line.parse() == Ok(Request::Adopt) {
-                            listing = Some(Box::pin(self.listing()));
+                            // Another one while one is listed waits for the same list.
+                            listing.get_or_insert_with(|| Box::pin(self.listing()));
                             continue;
                         }
                         // A worker that does not take its answer is about to be found silent.
@@ -215,9 +235,17 @@ impl Monitor {
                     Ok(Came::End) | Err(_) => is_open = false,
                 },
                 _ = looks.tick() => {
-                    let is_silent = listing.is_none() && heard.elapsed() > SILENCE;
+                    notify::say("WATCHDOG=1");
+                    if listing.is_some() {
+                        self.hold_on();
+                    }
+                    let is_silent = listing.is_none() && heard.elapsed() > patience;
                     // Twice, so that a machine that slept does not blame its worker.
                     silent = if is_silent { silent + 1 } else { 0 };
+                    if silent == 2 {
+                        let (say, line) = (self.errand.say, format!("the worker was silent for {} s\n", heard.elapsed().as_secs()));
+                        drop(tokio::task::spawn_blocking(move || say(&line)));
+                    }
                     if silent >= 2 || leaves.is_some_and(|since| since.elapsed() > GOODBYE) {
                         child.start_kill()?;
                     }
@@ -236,10 +264,7 @@ impl Monitor {
             return Ok((Answer::Refused, None));
         }
         match request {
-            Request::Alive => {
-                notify::say("WATCHDOG=1");
-                Ok((Answer::Done, None))
-            }
+            Request::Alive => Ok((Answer::Done, None)),
             Request::Ready => {
                 self.was_ready = true;
                 notify::say("READY=1");
@@ -249,11 +274,29 @@ impl Monitor {
                 let socket = listen(transport, at, self.moves(at))?;
                 Ok((Answer::Done, Some(socket)))
             }
-            Request::Hold(_) => self.change(Change::Renew, &request),
-            Request::Release(_) => self.change(Change::Remove, &request),
+            Request::Hold(address) => {
+                let done = self.change(Change::Renew, &request)?;
+                self.held.retain(|(held, _)| *held != address);
+                self.held.push((address, Instant::now()));
+                Ok(done)
+            }
+            Request::Release(address) => {
+                self.held.retain(|(held, _)| *held != address);
+                self.change(Change::Remove, &request)
+            }
             Request::Forget(_) => self.change(Change::Forget, &request),
             // It takes its time, and is answered once it is done.
             Request::Adopt => Ok((Answer::Refused, None)),
+        }
+    }
+
+    /// Renews the addresses that the worker holds, while it waits for an answer and can not do it itself.
+    fn hold_on(&self) {
+        for (address, at) in &self.held {
+            if at.elapsed() < LISTING {
+                // What can not be renewed is asked for by the worker, which says so.
+                let _ = self.change(Change::Renew, &Request::Hold(*address));
+            }
         }
     }
 
@@ -266,8 +309,8 @@ impl Monitor {
 
     fn change(&self, what: Change, request: &Request) -> std::io::Result<(Answer, Option<OwnedFd>)> {
         match request.permit(&self.permits) {
-            Some(Permit::Hold { address, prefix, beside }) => {
-                change(what, *address, *prefix, *beside).map(|()| (Answer::Done, None))
+            Some(Permit::Hold { address, beside }) => {
+                change(what, *address, *beside).map(|()| (Answer::Done, None))
             }
             _ => Ok((Answer::Refused, None)),
         }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lab::names::MachineName;
 use lab::{Checked, Folder};
 use rustix::fs::Mode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -96,8 +97,7 @@ pub fn run(worker: Worker) -> Result<ExitCode, Refusal> {
             .map_err(system("reach the helper: the worker is started by `polis run`"))?;
         let clock = Clock::system(state.saved_time());
         let first = first(&worker, &state)?;
-        let lab = first.checked.usable_for(worker.tables).ok_or(Refusal::LabHasErrors)?;
-        let machine = identify(lab, worker.machine.as_deref())?;
+        let machine = first.machine.clone();
         let node = Node::new(worker, machine, state, clock, helper);
         say_first(&node, &uncaged, lock.as_ref().err());
         live(node, first, told).await;
@@ -152,23 +152,31 @@ async fn own(state: &State, worker: &Worker) -> Result<Result<Lock, LockFault>, 
 /// The lab to begin with.
 struct First {
     checked: Checked,
+    machine: MachineName,
     /// What is wrong with the lab folder, if this is the last good copy.
     trouble: Option<String>,
     /// The lab folder as it was read, if it could be.
     read: Option<Folder>,
 }
 
-/// The folder, or the last good copy if that has errors.
+/// The folder, or the last good copy if that has errors, or no longer has this machine.
 fn first(worker: &Worker, state: &State) -> Result<First, Refusal> {
-    let read = (worker.check)(worker, &worker.lab);
-    let (fault, trouble, read) = match read {
+    let machine = |checked: &Checked| {
+        let lab = checked.usable_for(worker.tables).ok_or(Refusal::LabHasErrors)?;
+        Ok::<_, Refusal>(identify(lab, worker.machine.as_deref())?)
+    };
+    let (fault, trouble, read) = match (worker.check)(worker, &worker.lab) {
         Ok(checked) => {
-            (worker.show)(worker, &checked);
+            (worker.tell)(&(worker.show)(worker, &checked));
             let read = Some(checked.folder.clone());
-            if checked.usable_for(worker.tables).is_some() {
-                return Ok(First { checked, trouble: None, read });
+            match machine(&checked) {
+                Ok(machine) => return Ok(First { checked, machine, trouble: None, read }),
+                Err(Refusal::LabHasErrors) => (Refusal::LabHasErrors, errors_of(&checked), read),
+                Err(fault) => {
+                    let trouble = fault.to_string();
+                    (fault, trouble, read)
+                }
             }
-            (Refusal::LabHasErrors, errors_of(&checked), read)
         }
         Err(error) => {
             let trouble = error.to_string();
@@ -176,8 +184,8 @@ fn first(worker: &Worker, state: &State) -> Result<First, Refusal> {
         }
     };
     let kept = folder::kept(&state.last_good()).and_then(|kept| (worker.check)(worker, &kept).ok());
-    match kept.filter(|kept| kept.usable_for(worker.tables).is_some()) {
-        Some(checked) => Ok(First { checked, trouble: Some(trouble), read }),
+    match kept.and_then(|kept| Some((machine(&kept).ok()?, kept))) {
+        Some((machine, checked)) => Ok(First { checked, machine, trouble: Some(trouble), read }),
         None => Err(fault),
     }
 }
@@ -207,7 +215,7 @@ fn say_first(node: &Node, uncaged: &[String], lock: Option<&LockFault>) {
         conditions.raise("privileges", what, help);
     }
     if rustix::process::geteuid().is_root() && node.worker.demo.is_none() {
-        let what = "the worker is the user root, without root's capabilities";
+        let what = "the worker is the user root: whoever breaks into it can become root";
         let help = "make a user for it: `useradd --system polis`, and start Polis again";
         conditions.raise("user", what, help);
     }
@@ -233,6 +241,9 @@ async fn end(node: &Node) {
     context.record.add(Event::Ended);
     let _ = tokio::time::timeout(GOODBYE, context.record.flush()).await;
     node.printed().await;
-    let _ = tokio::time::timeout(GOODBYE, watch::save_time(context)).await;
+    // A time that could not be right is not made one that has passed.
+    if context.clock.is_set() {
+        let _ = tokio::time::timeout(GOODBYE, watch::save_time(context)).await;
+    }
     let _ = std::fs::remove_file(&node.worker.socket);
 }

@@ -21,6 +21,9 @@ use crate::service::{Context, Given, Service};
 /// How long a service that was told to go on with a new plan may take to be ready.
 const SETTLE: Duration = Duration::from_secs(10);
 
+/// How long a service may take to be ready.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
 /// A service of a machine: what is wanted of it, and what became of that.
 pub struct Slot(Box<dyn AnySlot>);
 
@@ -89,7 +92,7 @@ impl Supervisor {
 
     /// What a service shows of itself.
     pub fn view(&self, service: &str) -> Option<Value> {
-        self.slots.iter().find(|slot| slot.0.runs().name == service).and_then(|slot| slot.0.view())
+        self.slots.iter().find(|slot| slot.0.name().word() == service).and_then(|slot| slot.0.view())
     }
 }
 
@@ -249,7 +252,10 @@ impl<S: Service> Keeper<S> {
             if lock(&self.shared).phase == Phase::Off {
                 self.become_(Phase::Starting, None);
             }
-            let wait = match contained(S::provision(plan.clone(), &self.context)).await {
+            let provision = contained(S::provision(plan.clone(), &self.context));
+            let provisioned =
+                tokio::time::timeout(READY_WITHIN, provision).await.unwrap_or_else(|_| Err(too_slow()));
+            let wait = match provisioned {
                 Ok(service) => {
                     tries = Tries::default();
                     match self.attend(Arc::new(service), plan).await {
@@ -344,6 +350,7 @@ impl<S: Service> Keeper<S> {
             None => self.context.conditions.clear(about),
         }
         if phase == Phase::Off {
+            self.context.conditions.clear_of(about);
             self.settle();
         }
     }
@@ -353,6 +360,14 @@ impl<S: Service> Keeper<S> {
         for (_, sender) in lock(&self.shared).settled.extract_if(.., |(wanted, _)| *wanted <= number) {
             let _ = sender.send(());
         }
+    }
+}
+
+/// A service that is not ready in time.
+fn too_slow() -> Fault {
+    Fault {
+        what: "it was not ready in time".to_owned(),
+        help: "a disk or a folder that it reads may hang; it is tried again by itself".to_owned(),
     }
 }
 

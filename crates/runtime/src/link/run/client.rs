@@ -216,10 +216,13 @@ impl Speaker {
             Way::None(why) => return Err(why.clone()),
         };
         let mut last = "it has no address".to_owned();
+        // Each gets its share of the time, so that one that says nothing does not take that of the others.
+        let share = PATIENCE / u32::try_from(places.len().max(1)).unwrap_or(1);
         for place in places {
-            match self.open_at(*place, config).await {
-                Ok(session) => return Ok(session),
-                Err(why) => last = why,
+            match timeout(share, self.open_at(*place, config)).await {
+                Ok(Ok(session)) => return Ok(session),
+                Ok(Err(why)) => last = why,
+                Err(_) => last = "it does not answer".to_owned(),
             }
         }
         Err(last)
@@ -246,6 +249,8 @@ impl Speaker {
     }
 
     fn heard(&self, polis: Option<String>) {
+        // What another machine says of itself is shown, and kept, only as far as it looks like a version.
+        let polis = polis.map(|polis| polis.chars().filter(char::is_ascii_graphic).take(32).collect());
         let news = lock(&self.hearing).answered(polis, self.clock.now(), self.clock.steady());
         self.tell(news);
     }

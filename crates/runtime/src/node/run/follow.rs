@@ -40,6 +40,7 @@ impl Follower {
     /// Takes up the first lab, and every usable change after it. This never ends.
     pub(super) async fn follow(&mut self, first: First, hang_up: &mut Signal) {
         self.read = first.read;
+        let is_of_the_folder = first.trouble.is_none();
         match first.trouble {
             None => self.take_up(&first.checked).await,
             Some(trouble) => self.take_up_kept(&first.checked, &trouble).await,
@@ -47,6 +48,9 @@ impl Follower {
         let lab = folder::fingerprint(&first.checked.folder);
         self.node.context.record.add(Event::Adopted { lab, is_first: true });
         let _ = self.node.context.helper.ask(&Request::Ready).await;
+        if is_of_the_folder {
+            self.keep(&first.checked).await;
+        }
         loop {
             let asked = tokio::select! {
                 () = tokio::time::sleep(BEAT) => false,
@@ -102,7 +106,9 @@ impl Follower {
 
     async fn change(&self, checked: &Checked) {
         let (worker, conditions) = (&self.node.worker, &self.node.context.conditions);
-        (worker.show)(worker, checked);
+        let (tell, text) = (worker.tell, (worker.show)(worker, checked));
+        // Nobody has to read it.
+        drop(tokio::task::spawn_blocking(move || tell(&text)));
         let Some(lab) = checked.usable_for(worker.tables) else {
             let what = format!("the changed lab is not taken up: {}", errors_of(checked));
             let help = "`polis check` shows all of it; what ran before runs on until it is mended";
@@ -119,18 +125,24 @@ impl Follower {
         let _ = self.node.context.helper.ask(&Request::Adopt).await;
         let before = self.node.fingerprint();
         self.take_up(checked).await;
+        self.keep(checked).await;
         let lab = folder::fingerprint(&checked.folder);
         if lab != before || self.read.as_ref().is_some_and(|read| !read.same_text(&checked.folder)) {
             self.node.context.record.add(Event::Adopted { lab, is_first: false });
         }
     }
 
-    /// Makes what follows from the lab folder run here, and keeps a copy of it.
+    /// Makes what follows from the lab folder run here.
     async fn take_up(&self, checked: &Checked) {
         let (worker, context) = (&self.node.worker, &self.node.context);
         context.folder.set(lab_folder(&worker.lab));
         self.node.adopt(checked).await;
         context.conditions.clear("lab");
+    }
+
+    /// Keeps a copy of the lab folder, for a start with a faulty one.
+    async fn keep(&self, checked: &Checked) {
+        let (worker, context) = (&self.node.worker, &self.node.context);
         if worker.demo.is_some() {
             return;
         }

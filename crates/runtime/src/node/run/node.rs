@@ -311,6 +311,8 @@ impl Node {
 
     /// Tries those of its own ports again that could not be had.
     pub(crate) async fn retry_own_ports(self: &Arc<Self>) {
+        // While a plan is made anew, that one opens them.
+        let Ok(_applying) = self.applying.try_lock() else { return };
         let Some(followed) = self.followed() else { return };
         let (lab, follows, listen) = (&followed.lab, &followed.follows, self.worker.listen);
         self.open_own_ports(&Given { lab, follows, machine: &self.machine, overlay: &[], listen }).await;

@@ -58,7 +58,7 @@ impl Watch {
         context.conditions.set("state", node.store.trouble().or_else(|| context.record.trouble()));
         let clock = (!context.clock.is_set()).then(|| {
             let help = format!(
-                "set it, or let it ask a time server. If it is right, a wrong time was saved: remove `{}` and start Polis again",
+                "set it, or let it ask a time server. If it is right, a wrong time was saved: stop Polis, remove `{}`, and start it",
                 context.state.folder().join("clock").display()
             );
             ("the clock is behind what has passed, and is taken to be later".to_owned(), help)
