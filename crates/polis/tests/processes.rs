@@ -172,7 +172,7 @@ fn a_worker_alone_does_not_start() {
 }
 
 #[test]
-fn each_signal_does_what_it_is_for() {
+fn each_signal_does_what_it_is_for_and_a_worker_that_ends_is_back() {
     let home = Home::of(&["naxos"]);
     let mut naxos = home.start("naxos");
     let worker = naxos.worker();
@@ -180,14 +180,10 @@ fn each_signal_does_what_it_is_for() {
     naxos.running.signal("-HUP");
     naxos.running.wait_for_line("took up the changed lab");
     assert_eq!(naxos.worker(), worker, "it reads the lab again and goes on");
-    for (process, name) in [(naxos.helper(), Signal::TERM), (0, Signal::INT), (1, Signal::TERM)] {
-        // The helper, the helper as a terminal ends it, and the worker itself.
-        let process = match process {
-            0 => naxos.helper(),
-            1 => naxos.worker(),
-            process => process,
-        };
-        signal(process, name);
+    signal(worker, Signal::TERM);
+    naxos.worker_after(Some(worker));
+    for name in [Signal::TERM, Signal::INT] {
+        signal(naxos.helper(), name);
         assert!(naxos.running.child.wait().unwrap().success(), "{name:?}");
         naxos.running.wait_for_line("naxos: polis was told to end");
         assert!(worker_of(&naxos.state).is_none() && !naxos.state.join("polis.sock").exists());
