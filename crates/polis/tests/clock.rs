@@ -13,7 +13,7 @@ fn now() -> i64 {
 
 /// What time a machine says it is, in milliseconds.
 fn time_of(member: &Member) -> i64 {
-    member.ask(r#"{"verb":"status"}"#)["now"].as_i64().unwrap()
+    member.ask(r#"{"verb":"status"}"#).get("now").and_then(serde_json::Value::as_i64).unwrap()
 }
 
 fn start_with_clock(home: &Home, offset: i64) -> Member {

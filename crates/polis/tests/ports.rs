@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use common::{Home, Member, has, program, wait_for};
+use common::{Home, Member, find, wait_for};
 
 /// What the local port says to a request.
 fn http(member: &Member, request: &str) -> String {
@@ -133,16 +133,43 @@ fn its_measurements_are_there_for_this_machine() {
     assert!(naxos.answers("naxos"));
 }
 
-#[test]
-fn promtool_finds_nothing_wrong_with_the_measurements() {
-    if !has("promtool_finds_nothing_wrong_with_the_measurements", &["promtool"]) {
-        return;
+/// Whether a text is what Prometheus reads (exposition format 0.0.4): each family once, its samples behind its head.
+fn is_exposition(text: &str) -> Result<(), String> {
+    let mut families: Vec<&str> = Vec::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            let name = rest.split(' ').next().unwrap_or_default();
+            if families.contains(&name) || !rest.ends_with('.') {
+                return Err(format!("twice, or no sentence: {line}"));
+            }
+            families.push(name);
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let kind = rest.strip_prefix(families.last().copied().unwrap_or_default()).unwrap_or_default();
+            let is_total = families.last().is_some_and(|name| name.ends_with("_total"));
+            if !matches!((kind, is_total), (" counter", true) | (" gauge", false)) {
+                return Err(format!("no kind, or not that of its name: {line}"));
+            }
+        } else {
+            let (sample, value) = line.rsplit_once(' ').ok_or_else(|| format!("no sample: {line}"))?;
+            let name = sample.split('{').next().unwrap_or_default();
+            if families.last() != Some(&name) || value.parse::<f64>().is_err() {
+                return Err(format!("not of its family, or no number: {line}"));
+            }
+        }
     }
+    if text.ends_with('\n') && families.len() > 6 { Ok(()) } else { Err("it is not whole".to_owned()) }
+}
+
+#[test]
+fn nothing_is_wrong_with_the_format_of_the_measurements() {
     let home = Home::of(&["naxos", "anafi"]);
     let naxos = home.start("naxos");
     let said = get(&naxos, "/metrics", "localhost");
     let (_, text) = said.split_once("\r\n\r\n").unwrap();
-    let mut command = program("promtool");
+    assert_eq!(is_exposition(text), Ok(()), "{text}");
+    // What Prometheus itself says, where it is.
+    let Some(promtool) = find("promtool") else { return };
+    let mut command = std::process::Command::new(promtool);
     command
         .args(["check", "metrics"])
         .stdin(std::process::Stdio::piped())

@@ -58,7 +58,7 @@ fn the_worker_has_no_privileges_and_the_helper_only_those_of_its_list() {
 #[test]
 fn with_a_user_polis_the_worker_is_that_user_and_keeps_what_root_left() {
     let test = "with_a_user_polis_the_worker_is_that_user_and_keeps_what_root_left";
-    if !has_root(test, &["unshare", "mount"]) {
+    if !has_root(test, &["unshare", "mount", "setpriv"]) {
         return;
     }
     let (lab, state) = (Scratch::short(), Scratch::short());
@@ -66,7 +66,18 @@ fn with_a_user_polis_the_worker_is_that_user_and_keeps_what_root_left() {
     // The user has to get to its files.
     std::fs::copy(home.lab.0.join("lab.toml"), lab.0.join("lab.toml")).unwrap();
     lab.write("passwd", "root:x:0:0:root:/root:/bin/sh\npolis:x:4998:4997::/:/usr/sbin/nologin\n");
-    lab.write("run.sh", "mount --bind \"$1\" /etc/passwd\nshift\nexec \"$@\"\n");
+    // With the capabilities that the unit of systemd leaves it.
+    let unit = std::fs::read_to_string(common::root().join("dist/systemd/polis.service")).unwrap();
+    let allowed = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("CapabilityBoundingSet="))
+        .flat_map(str::split_whitespace);
+    let allowed: String = allowed.map(|name| name.replace("CAP_", ",+").to_lowercase()).collect();
+    assert!(allowed.contains(",+net_bind_service"), "{allowed}");
+    lab.write(
+        "run.sh",
+        &format!("mount --bind \"$1\" /etc/passwd\nshift\nexec setpriv --bounding-set=-all{allowed} --no-new-privs \"$@\"\n"),
+    );
     let binary = lab.0.join("polis");
     std::fs::copy(env!("CARGO_BIN_EXE_polis"), &binary).unwrap();
     let arguments = |command: &mut std::process::Command| {
@@ -247,4 +258,23 @@ fn systemd_is_told_when_it_is_ready_alive_and_ending() {
     naxos.running.signal("-TERM");
     assert!(naxos.running.child.wait().unwrap().success());
     assert!(systemd.heard().iter().any(|line| line == "STOPPING=1"));
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_unit_and_little_that_it_leaves_open() {
+    if !has("systemd_finds_nothing_wrong_with_the_unit_and_little_that_it_leaves_open", &["systemd-analyze"])
+    {
+        return;
+    }
+    let folder = Scratch::new();
+    let unit = std::fs::read_to_string(common::root().join("dist/systemd/polis.service")).unwrap();
+    folder.write("polis.service", &unit.replace("/usr/bin/polis", env!("CARGO_BIN_EXE_polis")));
+    let path = folder.0.join("polis.service");
+    let said = run(program("systemd-analyze").arg("verify").arg(&path));
+    let own: Vec<&str> = said.err.lines().filter(|line| line.contains("polis")).collect();
+    assert!(said.code == 0 && own.is_empty(), "{}", said.err);
+    // Ten times its figure for what is open: of a main process that is root and speaks to the internet.
+    let threshold = ["security", "--offline=true", "--threshold=28", "--no-pager"];
+    let said = run(program("systemd-analyze").args(threshold).arg(&path));
+    assert_eq!(said.code, 0, "{}", said.out);
 }

@@ -1,7 +1,7 @@
 //! The demonstration as it runs: looks what is to run, until it is told to end.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lab::Checked;
 use runtime::link::{Question, Reply, ask_socket};
@@ -10,6 +10,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{LOOK_EVERY, Machine, PATIENCE, tell};
 use crate::fault::Fault;
 use crate::show::print;
+
+/// How long a machine may take to say what it runs.
+const WORD: Duration = Duration::from_millis(500);
 
 /// Until it is told to end: what is to run runs.
 pub(super) async fn live(
@@ -53,7 +56,9 @@ pub(super) async fn live(
 async fn is_answered(machines: &[Machine]) -> bool {
     for machine in machines {
         let socket = machine.folder.join("polis.sock");
-        if let Ok(Reply::Runs { services, .. }) = ask_socket(&socket, &Question::Runs).await
+        // One that hangs does not keep the others, nor Ctrl-C.
+        let asked = tokio::time::timeout(WORD, ask_socket(&socket, &Question::Runs)).await;
+        if let Ok(Ok(Reply::Runs { services, .. })) = asked
             && services.iter().any(|service| service.name == "dns" && service.running.is_some())
         {
             return true;
