@@ -140,7 +140,7 @@ fn a_worker_that_is_frozen_is_ended_and_started_anew() {
     let took = began.elapsed();
     assert!((4..=9).contains(&took.as_secs()), "after {took:?}");
     naxos.worker_after(Some(worker));
-    assert!(naxos.answers("naxos"));
+    wait_for("it answers again", || naxos.answers("naxos"));
 }
 
 #[test]
