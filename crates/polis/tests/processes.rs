@@ -191,6 +191,7 @@ fn each_signal_does_what_it_is_for_and_a_worker_that_ends_is_back() {
     naxos.running.signal("-HUP");
     naxos.running.wait_for_line("took up the changed lab");
     assert_eq!(naxos.worker(), worker, "it reads the lab again and goes on");
+    // The worker alone is not what is told to end: it is started anew.
     signal(worker, Signal::TERM);
     naxos.worker_after(Some(worker));
     for name in [Signal::TERM, Signal::INT] {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lab::Checked;
+use runtime::Phase;
 use runtime::link::{Question, Reply, ask_socket};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -59,7 +60,7 @@ async fn is_answered(machines: &[Machine]) -> bool {
         // One that hangs does not keep the others, nor Ctrl-C.
         let asked = tokio::time::timeout(WORD, ask_socket(&socket, &Question::Runs)).await;
         if let Ok(Ok(Reply::Runs { services, .. })) = asked
-            && services.iter().any(|service| service.name == "dns" && service.running.is_some())
+            && services.iter().any(|service| service.name == "dns" && service.phase == Phase::Running)
         {
             return true;
         }
