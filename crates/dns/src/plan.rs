@@ -38,8 +38,6 @@ pub struct Plan {
     pub rules: Vec<String>,
     /// Rules that were added by a click or a command.
     pub overlay: Vec<String>,
-    /// Another machine of the order goes before this one.
-    pub(crate) stands_by: bool,
     /// The lab's domain.
     pub(crate) domain: Name,
     pub(crate) names: HashMap<Name, Records>,
@@ -76,7 +74,7 @@ impl Default for Record {
 pub fn plan(given: &Given<'_>) -> Option<Plan> {
     let (lab, follows) = (given.lab, given.follows);
     let dns = lab.dns.as_ref()?;
-    let place = dns.on.iter().position(|on| on.value() == given.machine)?;
+    dns.on.iter().find(|on| on.value() == given.machine)?;
     let zones: HashMap<&ZoneName, usize> =
         lab.zones.keys().enumerate().map(|(at, name)| (name, at)).collect();
     let networks = lab.zones.iter().flat_map(|(name, zone)| {
@@ -89,7 +87,6 @@ pub fn plan(given: &Given<'_>) -> Option<Plan> {
     let overlay = given.overlay.iter().filter(|entry| entry.key == "dns.rules");
     let mut plan = Plan {
         listen: given.listen.map_or_else(|| listen(given), |at| vec![at]),
-        stands_by: place > 0,
         upstreams: dns.upstreams.iter().filter_map(|upstream| plain(&upstream.kind)).collect(),
         lists: lists.collect(),
         rules: dns.rules.iter().map(|rule| rule.as_str().to_owned()).collect(),

@@ -189,7 +189,7 @@ impl Service for Server {
         let mut places = self.places.lock().await;
         let mut bound = Vec::new();
         for at in plan.listen.iter().filter(|at| !places.contains_key(at)) {
-            let sockets = bind(*at, &context.helper).await.map_err(|unhelped| fault::at(&plan, unhelped))?;
+            let sockets = bind(*at, &context.helper).await?;
             bound.push((*at, sockets));
         }
         places.retain(|at, _| plan.listen.contains(at));

@@ -12,8 +12,7 @@ mod words;
 pub use peers::{Answering, Peer};
 pub use run::{AskFault, ask_all, ask_socket};
 pub use wire::{
-    Conditioned, MAX_REPLY, MAX_REQUEST, NEWEST, OLDEST, Question, Reply, Running, ServiceRuns, Status,
-    read_frame,
+    MAX_REPLY, MAX_REQUEST, NEWEST, OLDEST, Question, Reply, Running, ServiceRuns, Status, read_frame,
 };
 
 pub use words::status_text;

@@ -1,10 +1,11 @@
 //! The sockets of the link and of the control socket: carrying frames, with a bound on everything.
 
+mod accept;
 mod client;
 
 use std::future::Future;
 use std::io::ErrorKind;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,11 +13,11 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+pub(crate) use accept::each_connection;
 pub use client::{AskFault, ask_all, ask_socket};
 pub(crate) use client::{Peers, Way};
 
@@ -73,17 +74,9 @@ impl Broken {
 /// Serves the link until it is dropped.
 pub(crate) async fn serve_link<A: Answers>(listener: TcpListener, config: Arc<ServerConfig>, node: Arc<A>) {
     let acceptor = TlsAcceptor::from(config);
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        let Ok((stream, from)) = listener.accept().await else {
-            // Out of descriptors, most likely: wait until some are free again.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
+    let serve = |stream: TcpStream, from: SocketAddr| {
         let (acceptor, node) = (acceptor.clone(), Arc::clone(&node));
-        tokio::spawn(async move {
-            let _permit = permit;
+        async move {
             let _ = stream.set_nodelay(true);
             let done = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
@@ -99,8 +92,9 @@ pub(crate) async fn serve_link<A: Answers>(listener: TcpListener, config: Arc<Se
             if let Err(Broken::Wrong(why)) = done {
                 node.refused(from.ip(), why);
             }
-        });
-    }
+        }
+    };
+    each_connection(listener, MAX_CONNECTIONS, serve).await;
 }
 
 /// The other side says `hello` first; without a common version the connection ends.
@@ -228,20 +222,14 @@ pub(crate) fn bind_control(path: &Path) -> std::io::Result<UnixListener> {
 
 /// Serves the control socket until it is dropped.
 pub(crate) async fn serve_control<A: Answers>(listener: UnixListener, node: Arc<A>) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
+    let serve = |stream, _| {
         let node = Arc::clone(&node);
-        tokio::spawn(async move {
-            let _permit = permit;
+        async move {
             // Who can open the socket is known; what goes wrong is for them to see.
             let _ = answer_all(stream, Vec::new(), || Ok(Asker::Here), &*node).await;
-        });
-    }
+        }
+    };
+    each_connection(listener, MAX_CONNECTIONS, serve).await;
 }
 
 #[cfg(test)]

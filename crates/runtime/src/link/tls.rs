@@ -148,6 +148,11 @@ fn is_signed(
     )
 }
 
+/// Only TLS 1.3 is spoken, so nobody comes to sign as in 1.2.
+fn never_older() -> Error {
+    Error::General("the link is TLS 1.3 only".to_owned())
+}
+
 /// The other end has to have exactly this key.
 #[derive(Debug)]
 struct Only {
@@ -177,7 +182,7 @@ impl ServerCertVerifier for Only {
         _key: &CertificateDer<'_>,
         _signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::PeerIncompatible(rustls::PeerIncompatible::Tls13RequiredForQuic))
+        Err(never_older())
     }
 
     fn verify_tls13_signature(
@@ -228,7 +233,7 @@ impl ClientCertVerifier for OneOf {
         _key: &CertificateDer<'_>,
         _signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::PeerIncompatible(rustls::PeerIncompatible::Tls13RequiredForQuic))
+        Err(never_older())
     }
 
     fn verify_tls13_signature(

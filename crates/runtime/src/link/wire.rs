@@ -177,9 +177,6 @@ pub struct Status {
     pub peers: Vec<Peer>,
 }
 
-/// The conditions of a machine alone.
-pub type Conditioned = Vec<Condition>;
-
 /// A service of a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

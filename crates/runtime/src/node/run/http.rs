@@ -12,9 +12,9 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use super::Node;
+use crate::link::run::each_connection;
 
 /// The most connections at once, and how long a request may take to arrive.
 const MAX_CONNECTIONS: usize = 32;
@@ -23,23 +23,17 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// Serves until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, node: Arc<Node>) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
+    let serve = |stream, _| {
         let node = Arc::clone(&node);
-        tokio::spawn(async move {
-            let _permit = permit;
+        async move {
             let answer = service_fn(|request| answer(request, Arc::clone(&node)));
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(16 << 10);
             // What a client does wrong is its own affair.
             let _ = server.serve_connection(TokioIo::new(stream), answer).await;
-        });
-    }
+        }
+    };
+    each_connection(listener, MAX_CONNECTIONS, serve).await;
 }
 
 async fn answer(request: Request<Incoming>, node: Arc<Node>) -> Result<Response<Full<Bytes>>, Infallible> {
