@@ -1,5 +1,6 @@
 //! What to say to one message. Pure: the plan, the message and the address of the client go in.
 
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::block::{Blocks, Verdict};
@@ -30,7 +31,8 @@ pub enum Reply {
 }
 
 /// What came of a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The lab's own answer.
     Local,
@@ -41,9 +43,24 @@ pub enum Outcome {
     /// What an upstream said to this question.
     Forwarded,
     /// From a stranger, or of a kind that is not answered.
+    #[default]
     Refused,
     /// No upstream had an answer.
     Failed,
+}
+
+impl Outcome {
+    /// In a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Blocked => "blocked",
+            Self::Cached => "cached",
+            Self::Forwarded => "forwarded",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// What to do with a message from a client; replies over UDP are at most what the client takes.

@@ -14,7 +14,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::wire::{MAX_LABEL, MAX_NAME};
 
@@ -35,7 +35,7 @@ const ALLOWED_BELOW: u64 = 8;
 const FLAGS: u64 = 15;
 
 /// Why a line is not followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// It has modifiers behind a `$`.
@@ -72,7 +72,7 @@ impl std::fmt::Display for Kind {
 }
 
 /// What came of the lines of a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Names that are blocked or excepted, each time that a line says one.
     pub rules: usize,

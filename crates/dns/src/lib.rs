@@ -6,7 +6,7 @@
 //! asks from; clients outside the lab are refused. Encrypted transports are not here yet.
 //!
 //! The rooms: [`plan`] is what follows from the lab file for one machine, `answer` decides what to say to one
-//! message, `block` what is blocked, `cache` keeps what upstreams said, `wire` reads and writes messages, `run`
+//! message, `block` what is blocked, `cache` keeps what upstreams said, `last` the last questions, `wire` reads and writes messages, `run`
 //! has the sockets that clients ask at, `run/upstream` those that others are asked from, `load` reads lists, and
 //! [`View`] is what a running server shows.
 
@@ -14,6 +14,7 @@ mod answer;
 mod block;
 mod cache;
 mod fault;
+mod last;
 mod load;
 mod plan;
 mod run;
@@ -24,7 +25,7 @@ pub use answer::{Outcome, Reply, Transport, pass_on, reply};
 pub use block::{Blocks, Compiler, Counts, Kind, MAX_LIST, Reader, Refused, Verdict};
 pub use plan::{List, Plan, plan};
 pub use run::Server;
-pub use view::{CacheView, ListState, ListView, Queries, View};
+pub use view::{CacheView, Last, ListState, ListView, Queries, View};
 
 /// The service's name: its crate, its table in the lab file, its page.
 pub const SERVICE: lab::model::ServiceName = lab::model::ServiceName::Dns;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use lab::model::ServiceName;
 use runtime::{
-    Conditions, Context, Fault, Given, Helper, LabFolder, Permit, Service, Transport as Carrier, Unhelped,
+    Clock, Conditions, Context, Fault, Given, Helper, LabFolder, Permit, Service, Transport as Carrier, Unhelped,
 };
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Mutex, Semaphore, mpsc};
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 use crate::answer::{Outcome, Reply, Transport, forwarded, reply};
 use crate::fault;
+use crate::last::Lasts;
 use crate::load::{Filter, load};
 use crate::plan::{Plan, plan};
 use crate::view::{Queries, View};
@@ -58,6 +59,8 @@ struct Shared {
     conditions: Conditions,
     asker: Arc<Asker>,
     counts: Counts,
+    lasts: std::sync::Mutex<Lasts>,
+    clock: Clock,
     waiting: Arc<Semaphore>,
     connections: Arc<Semaphore>,
 }
@@ -106,6 +109,13 @@ impl Counts {
 }
 
 impl Shared {
+    /// A question had an outcome.
+    fn note(&self, outcome: Outcome, client: IpAddr, message: &[u8]) {
+        self.counts.add(outcome);
+        let mut lasts = self.lasts.lock().unwrap_or_else(PoisonError::into_inner);
+        lasts.add(self.clock.now(), client, outcome, message);
+    }
+
     fn serving(&self) -> Serving {
         self.serving.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -172,6 +182,8 @@ impl Service for Server {
             conditions: context.conditions.clone(),
             asker: Arc::default(),
             counts: Counts::default(),
+            lasts: std::sync::Mutex::default(),
+            clock: context.clock.clone(),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
         };
@@ -228,6 +240,7 @@ impl Service for Server {
             blocked_bytes: filter.blocks.bytes(),
             cache: self.shared.asker.view(),
             metrics: self.shared.counts.view(),
+            last: self.shared.lasts.lock().unwrap_or_else(PoisonError::into_inner).view(),
         }
     }
 }
@@ -296,7 +309,7 @@ async fn serve_udp(socket: Arc<UdpSocket>, shared: Arc<Shared>) {
         match first_reply(&shared, &plan, &filter, message, client.ip(), Transport::Udp) {
             Reply::Silent => {}
             Reply::Say(outcome, reply) => {
-                shared.counts.add(outcome);
+                shared.note(outcome, client.ip(), message);
                 drop(socket.send_to(&reply, client).await);
             }
             Reply::Forward => forward_udp(&socket, &shared, plan, message.to_vec(), client),
@@ -321,11 +334,17 @@ fn first_reply(
 }
 
 /// What upstreams say now.
-async fn later_reply(shared: &Shared, plan: &Arc<Plan>, message: &[u8], over: Transport) -> Option<Vec<u8>> {
+async fn later_reply(
+    shared: &Shared,
+    plan: &Arc<Plan>,
+    message: &[u8],
+    client: IpAddr,
+    over: Transport,
+) -> Option<Vec<u8>> {
     let query = Query::parse(message).ok()?;
     let answered = shared.asker.ask(plan, query.clone()).await;
     let is_failure = answered.as_ref().is_none_or(|answered| answered.is_failure());
-    shared.counts.add(if is_failure { Outcome::Failed } else { Outcome::Forwarded });
+    shared.note(if is_failure { Outcome::Failed } else { Outcome::Forwarded }, client, message);
     Some(forwarded(&query, message, answered.as_deref(), 0, over))
 }
 
@@ -339,7 +358,7 @@ fn forward_udp(
     let Ok(permit) = Arc::clone(&shared.waiting).try_acquire_owned() else { return };
     let (socket, shared) = (Arc::clone(socket), Arc::clone(shared));
     tokio::spawn(async move {
-        if let Some(reply) = later_reply(&shared, &plan, &message, Transport::Udp).await {
+        if let Some(reply) = later_reply(&shared, &plan, &message, client.ip(), Transport::Udp).await {
             drop(socket.send_to(&reply, client).await);
         }
         drop(permit);
@@ -369,12 +388,12 @@ async fn serve_connection(mut stream: TcpStream, client: IpAddr, shared: &Shared
         let say = match first_reply(shared, &plan, &filter, &message, client, Transport::Tcp) {
             Reply::Silent => return,
             Reply::Say(outcome, reply) => {
-                shared.counts.add(outcome);
+                shared.note(outcome, client, &message);
                 Some(reply)
             }
             Reply::Forward => {
                 let Ok(_permit) = shared.waiting.try_acquire() else { return };
-                later_reply(shared, &plan, &message, Transport::Tcp).await
+                later_reply(shared, &plan, &message, client, Transport::Tcp).await
             }
         };
         let Some(say) = say else { return };

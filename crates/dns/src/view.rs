@@ -1,13 +1,14 @@
 //! What a running name server shows of itself: plain facts, for pages and for the command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::answer::Outcome;
 use crate::block::Counts;
 
 /// A name server as it runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Where it listens.
     pub listen: Vec<SocketAddr>,
@@ -27,10 +28,28 @@ pub struct View {
     pub cache: CacheView,
     /// What came of the questions since it was started: its measurements.
     pub metrics: Queries,
+    /// The last questions, oldest first.
+    #[serde(default)]
+    pub last: Vec<Last>,
+}
+
+/// A question, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last {
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// Who asked.
+    pub client: IpAddr,
+    /// The name that was asked for.
+    pub name: String,
+    /// The kind of record: `AAAA`, or `TYPE65` as RFC 3597 writes those without a name here.
+    pub kind: String,
+    /// What came of it.
+    pub outcome: Outcome,
 }
 
 /// A list of names to block.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListView {
     /// Its name in the lab file.
     pub name: String,
@@ -54,7 +73,7 @@ impl std::fmt::Display for ListView {
 }
 
 /// Whether a list is followed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", content = "with", rename_all = "kebab-case")]
 pub enum ListState {
     /// It is, with what came of its lines.
@@ -66,7 +85,7 @@ pub enum ListState {
 }
 
 /// The answers of upstreams that are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheView {
     /// How many there are.
     pub entries: usize,
@@ -79,7 +98,7 @@ pub struct CacheView {
 }
 
 /// How many questions had which outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queries {
     /// Answered by what the lab says.
     #[serde(rename = "queries_local_total")]

@@ -34,6 +34,30 @@ pub(crate) mod kind {
     pub(crate) const IXFR: u16 = 251;
     pub(crate) const AXFR: u16 = 252;
     pub(crate) const ANY: u16 = 255;
+
+    /// The kinds that clients ask for most, by their names.
+    const NAMES: [(u16, &str); 14] = [
+        (A, "A"),
+        (2, "NS"),
+        (CNAME, "CNAME"),
+        (SOA, "SOA"),
+        (PTR, "PTR"),
+        (15, "MX"),
+        (16, "TXT"),
+        (AAAA, "AAAA"),
+        (33, "SRV"),
+        (43, "DS"),
+        (48, "DNSKEY"),
+        (64, "SVCB"),
+        (65, "HTTPS"),
+        (ANY, "ANY"),
+    ];
+
+    /// A kind as text; one without a name as RFC 3597 section 5 writes it.
+    pub(crate) fn text(kind: u16) -> String {
+        let known = NAMES.iter().find(|(number, _)| *number == kind);
+        known.map_or_else(|| format!("TYPE{kind}"), |(_, name)| (*name).to_owned())
+    }
 }
 
 /// Codes of replies (RFC 1035 section 4.1.1, RFC 6891 section 9).
@@ -107,6 +131,12 @@ fn edns(message: &[u8], mut at: usize, records: usize) -> Result<Option<Edns>, (
         }
     }
     Ok(found)
+}
+
+/// The name and the kind of record that a message asks for, if that much can be read.
+pub(crate) fn asked(message: &[u8]) -> Option<(Name, u16)> {
+    let (name, at) = question_name(message, HEADER)?;
+    Some((name, number(message, at)?))
 }
 
 impl Query {

@@ -8,7 +8,7 @@ mod render;
 mod suggest;
 
 pub use code::{Code, Severity};
-pub use render::{Style, render_json, render_text};
+pub use render::{Style, mask_secrets, render_json, render_text};
 pub use suggest::nearest;
 
 use crate::source::{Folder, Span};

@@ -34,7 +34,9 @@ pub use compose::{Access, Compose, Mount, MountSource, Published, Service};
 pub use coverage::{Column, Covered, Row, coverage, coverage_json, coverage_text};
 pub use demo::{Demo, Ports};
 pub use explain::{NothingThere, explain_app, explain_key, explain_machine, explain_name, explain_zones};
-pub use fault::{Code, Fault, Faults, Place, Severity, Style, nearest, render_json, render_text};
+pub use fault::{
+    Code, Fault, Faults, Place, Severity, Style, mask_secrets, nearest, render_json, render_text,
+};
 pub use follow::*;
 pub use model::Lab;
 pub use schema::{Samples, faults_page, json_schema, reference_page};

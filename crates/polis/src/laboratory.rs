@@ -2,15 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use lab::model::ServiceName;
 use lab::value::Date;
 use lab::{Checked, Folder, Options};
 
 use crate::args::Args;
 use crate::fault::Fault;
 
-/// The services that this version runs.
-const RUNS: &[ServiceName] = &[dns::SERVICE];
 /// Where a machine has its lab.
 const INSTALLED: &str = "/etc/polis/lab";
 
@@ -26,7 +23,7 @@ pub(crate) fn path(args: &Args) -> Result<PathBuf, Fault> {
 
 /// A check by this version, today.
 pub(crate) fn options_now() -> Options {
-    Options { at: Date::today(), runs: RUNS, fetches_lists: false, demo: None }
+    Options { at: Date::today(), runs: web::RUNS, fetches_lists: false, demo: None }
 }
 
 pub(crate) fn options(args: &Args) -> Options {

@@ -18,7 +18,7 @@ use crate::show;
 
 /// The services of Polis.
 pub(crate) fn services() -> Vec<Row> {
-    vec![row::<dns::Server>()]
+    vec![row::<dns::Server>(), row::<web::Pages>()]
 }
 
 pub(crate) fn run(args: &Args, run: &RunArgs) -> Result<ExitCode, Fault> {

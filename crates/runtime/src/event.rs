@@ -101,6 +101,31 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whether it says something of the machine that it happened on, and not only of another.
+    pub fn is_of_this_machine(&self) -> bool {
+        !matches!(self, Self::Machine { .. })
+    }
+
+    /// Its kind, as it is written.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Ended => "ended",
+            Self::Adopted { .. } => "adopted",
+            Self::Running { .. } => "running",
+            Self::Swapped { .. } => "swapped",
+            Self::Stopped { .. } => "stopped",
+            Self::Failed { .. } => "failed",
+            Self::Raised { .. } => "raised",
+            Self::Cleared { .. } => "cleared",
+            Self::Jumped { .. } => "jumped",
+            Self::Machine { .. } => "machine",
+            Self::Overlaid { .. } => "overlaid",
+            Self::Uncovered { .. } => "uncovered",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// In words, for people.
     pub fn words(&self) -> String {
         match self {
@@ -153,6 +178,7 @@ mod tests {
         let text = serde_json::to_string(&event).unwrap();
         assert_eq!(text, r#"{"kind":"raised","about":"dns","what":"no","help":"do"}"#);
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
+        assert!(text.contains(event.kind()));
         let newer = r#"{"kind":"sung","song":"la"}"#;
         assert_eq!(serde_json::from_str::<Event>(newer).unwrap(), Event::Unknown);
     }

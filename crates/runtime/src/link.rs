@@ -9,8 +9,8 @@ pub(crate) mod tls;
 mod wire;
 mod words;
 
-pub use peers::{Answering, Peer};
-pub use run::{AskFault, ask_all, ask_socket};
+pub use peers::{Answering, Known, Peer};
+pub use run::{AskFault, ask_all, ask_socket, each_connection};
 pub use wire::{
     MAX_REPLY, MAX_REQUEST, NEWEST, OLDEST, Question, Reply, Running, ServiceRuns, Status, read_frame,
 };

@@ -1,11 +1,12 @@
 //! A machine of the lab, running: reads the lab, makes what follows from it run, and answers questions about that.
 //!
 //! `folder` reads the lab and keeps the last good copy, `identity` finds which machine this is, `metrics` shows Polis's own
-//! measurements, `run` is the worker process.
+//! measurements, `seen` is what pages are made of, `run` is the worker process.
 
 mod folder;
 mod identity;
 mod metrics;
+mod seen;
 pub(crate) mod run;
 
 use std::net::SocketAddr;
@@ -18,11 +19,10 @@ use crate::service::Given;
 use crate::supervisor::Row;
 
 pub use identity::{Unidentified, identify};
+pub use seen::Seen;
 
 /// Where the control socket is when nobody says otherwise.
 pub const SOCKET: &str = "/run/polis/polis.sock";
-/// The port of Polis's own pages and measurements, for this machine only until there is a login.
-pub const LOCAL_PORT: u16 = 8421;
 
 /// What a worker is.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -47,6 +48,7 @@ struct Inner {
     path: PathBuf,
     sender: SyncSender<Job>,
     live: broadcast::Sender<(Millis, Event)>,
+    revision: AtomicU64,
     trouble: Arc<Mutex<Trouble>>,
 }
 
@@ -91,12 +93,17 @@ impl Record {
         };
         // If no thread can be had the queue fills, and what is lost is counted.
         let _ = std::thread::Builder::new().name("record".to_owned()).spawn(move || writer.run(&jobs));
-        Self(Arc::new(Inner { clock, path, sender, live: broadcast::channel(LAG).0, trouble }))
+        // Another process begins with another number, as long as civil time goes on.
+        let revision = AtomicU64::new(u64::try_from(clock.now()).unwrap_or(0));
+        Self(Arc::new(Inner { clock, path, sender, live: broadcast::channel(LAG).0, revision, trouble }))
     }
 
     /// Something happened now. This does not wait.
     pub fn add(&self, event: Event) {
         let at = self.0.clock.now();
+        if event.is_of_this_machine() {
+            self.0.revision.fetch_add(1, Ordering::Relaxed);
+        }
         let _ = self.0.live.send((at, event.clone()));
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
             self.0.sender.try_send(Job::Keep(at, event))
@@ -116,6 +123,11 @@ impl Record {
     /// Every event from now on, with when it happened.
     pub fn listen(&self) -> broadcast::Receiver<(Millis, Event)> {
         self.0.live.subscribe()
+    }
+
+    /// A number that is another one after every event that says something of this machine.
+    pub fn revision(&self) -> u64 {
+        self.0.revision.load(Ordering::Relaxed)
     }
 
     /// What stands in the way of writing, and what to do.

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::condition::Conditions;
 use crate::fault::Fault;
 use crate::helper::Helper;
+use crate::node::run::Here;
 use crate::overlay::Entry;
 use crate::permit::Permit;
 use crate::record::Record;
@@ -53,6 +54,8 @@ pub struct Context {
     pub state: State,
     /// The lab folder, for files that a plan names.
     pub folder: LabFolder,
+    /// This machine, for what shows it.
+    pub here: Here,
 }
 
 impl Context {
@@ -71,6 +74,7 @@ impl Context {
             helper: Helper::in_process(),
             state: State::at(folder),
             folder: lab,
+            here: Here::default(),
         }
     }
 

@@ -149,7 +149,7 @@ const SHOWN: [&str; 10] = ["secret:", "env:", "file:", "age1", "ssh-", "http://"
 ///
 /// A value is what follows `=` or `:` up to its closing quote, a comma or the end of the line; it is taken for
 /// a secret if its key holds one of [`SECRET_WORDS`] and it does not begin with one of [`SHOWN`].
-fn mask_secrets(text: &str) -> String {
+pub fn mask_secrets(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         mask_line(line, &mut masked);

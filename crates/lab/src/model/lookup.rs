@@ -6,7 +6,7 @@ use super::{Device, Lab, Machine, Order, Router, Zone};
 use crate::names::{AppName, DeviceName, MachineName, PartyName, RouterName, ZoneName};
 use crate::read::At;
 use crate::source::Span;
-use crate::value::{Address, Domain};
+use crate::value::{Address, Domain, Power};
 
 /// What a name on either side of a rule stands for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -224,6 +224,20 @@ impl Lab {
     /// The router of a site, the first if there are several.
     pub fn router_of_site(&self, site: &str) -> Option<(&RouterName, &At<Router>)> {
         self.routers.iter().find(|(_, router)| router.site.as_str() == site)
+    }
+
+    /// The machines whose power counts towards the lab's, and what each uses: those of the sites that the budget names,
+    /// or of all that no provider has.
+    pub fn powered(&self) -> Vec<(&MachineName, Power)> {
+        let sites = self.lab.power.as_ref().and_then(|limit| limit.sites.as_ref());
+        let counts = |machine: &MachineName| match (self.site_of_machine(machine.as_str()), sites) {
+            (None, _) => true,
+            (Some(site), Some(sites)) => sites.iter().any(|own| own.as_str() == site),
+            (Some(site), None) => self.sites.get(site).is_none_or(|site| site.provider.is_none()),
+        };
+        let power = |machine: &Machine| machine.hardware.as_ref()?.power.as_ref().map(|power| **power);
+        let machines = self.machines.iter().filter(|(name, _)| counts(name));
+        machines.filter_map(|(name, machine)| Some((name, power(machine)?))).collect()
     }
 
     /// Every service that runs on an order of machines, in the order of the lab file's documentation.

@@ -3,11 +3,14 @@
 //! Who answers is up. Who has just stopped answering is unknown, because nobody can know; silent for long, it is shown as
 //! down. What an unknown machine does is unknown too.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
+use crate::link::wire::Status;
 
 /// How often a machine is asked whether it is there.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -17,6 +20,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a machine is silent until it is shown as down.
 const DOWN_AFTER: Duration = Duration::from_secs(15);
+
+/// How many changes between up, unknown and down are remembered of a machine.
+const REMEMBERED: usize = 64;
 
 /// Whether a machine answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,10 +65,24 @@ pub struct Peer {
     pub polis: Option<String>,
 }
 
+/// What is known of another machine.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// How it is seen from here.
+    pub peer: Peer,
+    /// How it stood when it last said so, without what it knows of others and without the lines of its plans.
+    pub status: Option<Arc<Status>>,
+    /// Since when it was up, unknown or down, oldest first; the last ones only.
+    pub history: Vec<(Millis, Answering)>,
+}
+
 /// What was heard of a machine, and when.
 #[derive(Debug)]
 pub(crate) struct Hearing {
     peer: Peer,
+    /// What it said of itself, and the revision that this was.
+    status: Option<(u64, Arc<Status>)>,
+    history: VecDeque<(Millis, Answering)>,
     /// Steady time of the last answer, or of when it was first to be asked.
     heard: Duration,
 }
@@ -70,7 +90,8 @@ pub(crate) struct Hearing {
 impl Hearing {
     /// A machine that has not been asked yet.
     pub(crate) fn of(machine: &str, steady: Duration) -> Self {
-        Self { peer: Peer { machine: machine.to_owned(), ..Peer::default() }, heard: steady }
+        let peer = Peer { machine: machine.to_owned(), ..Peer::default() };
+        Self { peer, status: None, history: VecDeque::new(), heard: steady }
     }
 
     /// It answered. Says whether that is news.
@@ -99,6 +120,10 @@ impl Hearing {
         if is_news {
             self.peer.answering = answering;
             self.peer.since = now;
+            if self.history.len() == REMEMBERED {
+                self.history.pop_front();
+            }
+            self.history.push_back((now, answering));
         }
         is_news
     }
@@ -111,6 +136,30 @@ impl Hearing {
     /// How it is seen.
     pub(crate) fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Whether its status is another one than what is known.
+    pub(crate) fn has_news(&self, revision: u64) -> bool {
+        revision == 0 || self.status.as_ref().is_none_or(|(known, _)| *known != revision)
+    }
+
+    /// It said how it stands.
+    pub(crate) fn told(&mut self, revision: u64, mut status: Status) {
+        status.peers = Vec::new();
+        status.conditions.truncate(REMEMBERED);
+        for running in status.services.iter_mut().filter_map(|service| service.running.as_mut()) {
+            running.lines = Vec::new();
+        }
+        self.status = Some((revision, Arc::new(status)));
+    }
+
+    /// Everything that is known of it.
+    pub(crate) fn known(&self) -> Known {
+        Known {
+            peer: self.peer.clone(),
+            status: self.status.as_ref().map(|(_, status)| Arc::clone(status)),
+            history: self.history.iter().copied().collect(),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
-pub(crate) use accept::each_connection;
+pub use accept::each_connection;
 pub use client::{AskFault, ask_all, ask_socket};
 pub(crate) use client::{Peers, Way};
 

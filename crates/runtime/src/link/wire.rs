@@ -85,6 +85,8 @@ pub enum Question {
     },
     /// Your measurements, as Prometheus reads them.
     Metrics,
+    /// Make a code that opens the pages for changes once, for whoever may use the control socket.
+    Invite,
     /// Make way for another process, if your helper is gone.
     Yield,
     /// A verb that this version does not know.
@@ -104,7 +106,11 @@ pub enum Reply {
         polis: String,
     },
     /// To `ping`.
-    Pong,
+    Pong {
+        /// A number that is another one once the asked machine's status is; 0 if it does not say.
+        #[serde(default)]
+        revision: u64,
+    },
     /// To `status`.
     Status(Box<Status>),
     /// To `runs`.
@@ -132,7 +138,7 @@ pub enum Reply {
         /// Oldest first.
         entries: Vec<Entry>,
     },
-    /// To `metrics`.
+    /// To `metrics`, and the code to `invite`.
     Text {
         /// The text.
         text: String,

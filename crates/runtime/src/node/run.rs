@@ -2,11 +2,12 @@
 
 mod answers;
 mod follow;
-mod http;
+mod here;
 mod node;
+mod notice;
 mod watch;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use lab::{Checked, Folder};
 use rustix::fs::Mode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{LOCAL_PORT, Worker, folder, identify};
+use super::{Worker, folder, identify};
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::helper::{Helper, cage};
@@ -25,6 +26,7 @@ use crate::service::Given;
 use crate::state::{Lock, LockFault, State};
 
 use follow::Follower;
+pub use here::{Here, News};
 pub(crate) use node::Node;
 
 /// How often the worker says that it is alive, and looks at the folder.
@@ -63,20 +65,9 @@ pub enum Refusal {
 /// The addresses and ports that Polis itself listens at on a machine, besides its services: the link.
 pub(crate) fn own_ports(given: &Given<'_>, demo: bool) -> Vec<SocketAddr> {
     let addresses = given.lab.machines.get(given.machine).and_then(|machine| machine.address.as_ref());
-    let own: Vec<IpAddr> = addresses.into_iter().flat_map(|all| all.iter()).map(|own| own.0).collect();
-    let own: Vec<IpAddr> = own.into_iter().filter(|own| !demo || own.is_loopback()).collect();
+    let own = addresses.into_iter().flat_map(|all| all.iter()).map(|own| own.0);
     let port = given.follows.ports.shifted(link::PORT);
-    let local = local_place(given, demo);
-    own.into_iter().map(|own| SocketAddr::new(own, port)).chain([local]).collect()
-}
-
-/// Where Polis shows its measurements: to this machine only.
-fn local_place(given: &Given<'_>, demo: bool) -> SocketAddr {
-    let addresses = given.lab.machines.get(given.machine).and_then(|machine| machine.address.as_ref());
-    let own =
-        addresses.and_then(|all| all.iter().map(|own| own.0).find(IpAddr::is_loopback)).filter(|_| demo);
-    let port = given.follows.ports.shifted(LOCAL_PORT);
-    SocketAddr::new(own.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), port)
+    own.filter(|own| !demo || own.is_loopback()).map(|own| SocketAddr::new(own, port)).collect()
 }
 
 /// Runs the worker until it is told to end.
@@ -151,12 +142,14 @@ async fn own(state: &State, worker: &Worker) -> Result<Result<Lock, LockFault>, 
 
 /// The lab to begin with.
 struct First {
-    checked: Checked,
+    checked: Arc<Checked>,
     machine: MachineName,
     /// What is wrong with the lab folder, if this is the last good copy.
     trouble: Option<String>,
     /// The lab folder as it was read, if it could be.
     read: Option<Folder>,
+    /// And what is wrong with it, if that can not be used.
+    refused: Option<Arc<Checked>>,
 }
 
 /// The folder, or the last good copy if that has errors, or no longer has this machine.
@@ -165,16 +158,18 @@ fn first(worker: &Worker, state: &State) -> Result<First, Refusal> {
         let lab = checked.usable_for(worker.tables).ok_or(Refusal::LabHasErrors)?;
         Ok::<_, Refusal>(identify(lab, worker.machine.as_deref())?)
     };
-    let (fault, trouble, read) = match (worker.check)(worker, &worker.lab) {
+    let (fault, trouble, refused) = match (worker.check)(worker, &worker.lab).map(Arc::new) {
         Ok(checked) => {
             (worker.tell)(&(worker.show)(worker, &checked));
-            let read = Some(checked.folder.clone());
             match machine(&checked) {
-                Ok(machine) => return Ok(First { checked, machine, trouble: None, read }),
-                Err(Refusal::LabHasErrors) => (Refusal::LabHasErrors, errors_of(&checked), read),
+                Ok(machine) => {
+                    let read = Some(checked.folder.clone());
+                    return Ok(First { checked, machine, trouble: None, read, refused: None });
+                }
+                Err(Refusal::LabHasErrors) => (Refusal::LabHasErrors, errors_of(&checked), Some(checked)),
                 Err(fault) => {
                     let trouble = fault.to_string();
-                    (fault, trouble, read)
+                    (fault, trouble, Some(checked))
                 }
             }
         }
@@ -183,9 +178,12 @@ fn first(worker: &Worker, state: &State) -> Result<First, Refusal> {
             (Refusal::NoLab(error), trouble, None)
         }
     };
+    let read = refused.as_ref().map(|checked| checked.folder.clone());
     let kept = folder::kept(&state.last_good()).and_then(|kept| (worker.check)(worker, &kept).ok());
     match kept.and_then(|kept| Some((machine(&kept).ok()?, kept))) {
-        Some((machine, checked)) => Ok(First { checked, machine, trouble: Some(trouble), read }),
+        Some((machine, checked)) => {
+            Ok(First { checked: Arc::new(checked), machine, trouble: Some(trouble), read, refused })
+        }
         None => Err(fault),
     }
 }

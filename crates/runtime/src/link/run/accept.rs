@@ -12,12 +12,13 @@ use tokio::sync::Semaphore;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What connections come in at.
-pub(crate) trait Listens: Send + Sync {
+pub trait Listens: Send + Sync {
     /// A connection.
     type Stream: Send;
     /// Where it comes from.
     type From: Send;
 
+    /// The next one.
     fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::From)>> + Send;
 }
 
@@ -27,6 +28,15 @@ impl Listens for TcpListener {
 
     fn next(&self) -> impl Future<Output = io::Result<(TcpStream, std::net::SocketAddr)>> + Send {
         self.accept()
+    }
+}
+
+impl<L: Listens> Listens for Arc<L> {
+    type Stream = L::Stream;
+    type From = L::From;
+
+    fn next(&self) -> impl Future<Output = io::Result<(L::Stream, L::From)>> + Send {
+        L::next(self)
     }
 }
 
@@ -40,7 +50,7 @@ impl Listens for UnixListener {
 }
 
 /// Takes connections until it is dropped.
-pub(crate) async fn each_connection<L: Listens, W>(
+pub async fn each_connection<L: Listens, W>(
     listener: L,
     most: usize,
     serve: impl Fn(L::Stream, L::From) -> W + Send,

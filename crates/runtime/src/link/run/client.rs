@@ -10,7 +10,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 use super::{Broken, own_newest, read, write};
 use crate::clock::Clock;
 use crate::event::Event;
-use crate::link::peers::{Hearing, PATIENCE, Peer};
+use crate::link::peers::{Hearing, Known, PATIENCE, Peer};
 use crate::link::tls::words;
 use crate::link::wire::{MAX_REPLY, OLDEST, Question, Reply};
 use crate::record::Record;
@@ -53,21 +53,23 @@ type Asked = (Question, oneshot::Sender<Reply>);
 /// The other machines.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    all: Mutex<BTreeMap<String, Known>>,
+    all: Mutex<BTreeMap<String, Asking>>,
     record: Record,
     clock: Clock,
     version: String,
+    /// Grows whenever a machine said something new of itself.
+    told: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct Asking {
     way: Way,
     hearing: Arc<Mutex<Hearing>>,
     sender: mpsc::Sender<Asked>,
     task: JoinHandle<()>,
 }
 
-impl Drop for Known {
+impl Drop for Asking {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -76,7 +78,7 @@ impl Drop for Known {
 impl Peers {
     /// None, to begin with.
     pub(crate) fn new(record: Record, clock: Clock, version: String) -> Self {
-        Self { all: Mutex::default(), record, clock, version }
+        Self { all: Mutex::default(), record, clock, version, told: watch::channel(0).0 }
     }
 
     /// These are the machines now. A machine whose way has not changed keeps its connection.
@@ -92,7 +94,7 @@ impl Peers {
         }
     }
 
-    fn begin(&self, machine: &str, way: Way) -> Known {
+    fn begin(&self, machine: &str, way: Way) -> Asking {
         let hearing = Arc::new(Mutex::new(Hearing::of(machine, self.clock.steady())));
         let (sender, asked) = mpsc::channel(WAITING);
         let speaker = Speaker {
@@ -101,15 +103,27 @@ impl Peers {
             record: self.record.clone(),
             clock: self.clock.clone(),
             version: self.version.clone(),
+            told: self.told.clone(),
         };
         let task = tokio::spawn(speaker.keep(way.clone(), asked));
-        Known { way, hearing, sender, task }
+        Asking { way, hearing, sender, task }
     }
 
     /// How they are seen from here.
     pub(crate) fn seen(&self) -> Vec<Peer> {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.values().map(|known| lock(&known.hearing).peer().clone()).collect()
+    }
+
+    /// Everything that is known of them.
+    pub(crate) fn known(&self) -> Vec<Known> {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().map(|known| lock(&known.hearing).known()).collect()
+    }
+
+    /// Changes whenever a machine said something new of itself.
+    pub(crate) fn told(&self) -> watch::Receiver<u64> {
+        self.told.subscribe()
     }
 
     /// Asks a machine; says `unknown` if it does not answer.
@@ -143,6 +157,7 @@ struct Speaker {
     record: Record,
     clock: Clock,
     version: String,
+    told: watch::Sender<u64>,
 }
 
 struct Session {
@@ -173,6 +188,9 @@ impl Speaker {
             let reply = match said {
                 Ok(reply) => {
                     self.heard(None);
+                    if let Reply::Pong { revision } = reply {
+                        self.catch_up(&way, &mut session, revision).await;
+                    }
                     reply
                 }
                 Err(why) => {
@@ -188,6 +206,18 @@ impl Speaker {
             if let Some((_, sender)) = waiting {
                 let _ = sender.send(reply);
             }
+        }
+    }
+
+    /// Asks a machine how it stands, if that is another way than it is known to.
+    async fn catch_up(&self, way: &Way, session: &mut Option<Session>, revision: u64) {
+        if !lock(&self.hearing).has_news(revision) {
+            return;
+        }
+        let said = timeout(PATIENCE, self.say(way, session, &Question::Status)).await;
+        if let Ok(Ok(Reply::Status(status))) = said {
+            lock(&self.hearing).told(revision, *status);
+            self.told.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 

@@ -28,7 +28,7 @@ impl Answers for Node {
     async fn answer(&self, question: Question, asker: Asker) -> Reply {
         self.asked.lock().unwrap().push(asker);
         match question {
-            Question::Ping => Reply::Pong,
+            Question::Ping => Reply::Pong { revision: 1 },
             Question::Status => Reply::Status(Box::default()),
             _ => Reply::Unsupported,
         }
@@ -113,7 +113,7 @@ async fn the_highest_common_version_is_spoken_and_without_one_both_are_told() {
     for (oldest, newest) in [(1, 1), (0, 1), (1, 7), (0, 65_535)] {
         let (mut stream, said) = link.greet(oldest, newest).await;
         assert_eq!(said, Reply::Hello { version: Some(1), polis: "0.1.0".into() });
-        assert_eq!(ask(&mut stream, &Question::Ping).await, Some(Reply::Pong));
+        assert_eq!(ask(&mut stream, &Question::Ping).await, Some(Reply::Pong { revision: 1 }));
     }
     assert_eq!(link.node.asked.lock().unwrap().first(), Some(&Asker::Machine("anafi".into())));
     for (oldest, newest) in [(2, 3), (0, 0), (3, 1)] {
@@ -178,7 +178,7 @@ async fn a_message_that_comes_byte_by_byte_has_to_be_whole_in_time() {
 async fn a_key_that_leaves_the_lab_is_not_answered_on_an_open_connection() {
     let link = Link::new().await;
     let (mut stream, _) = link.greet(1, 1).await;
-    assert_eq!(ask(&mut stream, &Question::Ping).await, Some(Reply::Pong));
+    assert_eq!(ask(&mut stream, &Question::Ping).await, Some(Reply::Pong { revision: 1 }));
     link.node.trust.set(Known::new());
     assert_eq!(ask(&mut stream, &Question::Ping).await, None);
     assert_eq!(link.refusal().await, "its key is not in the lab file");
@@ -226,7 +226,7 @@ async fn a_machine_that_is_asked_is_seen_and_so_is_why_not() {
     let client =
         |key: &Vec<u8>| Way::Link(vec![link.place], link.anafi.client(key.clone()).unwrap(), key.clone());
     peers.set([("naxos".to_owned(), client(&link.naxos))].into());
-    assert_eq!(peers.ask("naxos", Question::Ping).await, Reply::Pong);
+    assert_eq!(peers.ask("naxos", Question::Ping).await, Reply::Pong { revision: 1 });
     assert_eq!(peers.seen()[0].answering, Answering::Up);
     let (_, other) = pair(&link.scratch, "other");
     peers.set([("naxos".to_owned(), client(&other))].into());

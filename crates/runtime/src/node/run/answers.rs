@@ -71,7 +71,7 @@ impl Node {
         }
     }
 
-    fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         Status {
             machine: self.machine.to_string(),
             polis: self.worker.version.clone(),
@@ -103,7 +103,7 @@ impl Node {
     /// What every machine may ask.
     async fn tell(&self, question: Question) -> Reply {
         match question {
-            Question::Ping => Reply::Pong,
+            Question::Ping => Reply::Pong { revision: self.context.record.revision() },
             Question::Status => Reply::Status(Box::new(self.status())),
             Question::Runs => Reply::Runs {
                 lab: self.fingerprint(),
@@ -130,7 +130,7 @@ impl Node {
     }
 
     /// What is asked at the control socket only.
-    async fn obey(self: &Arc<Self>, question: Question) -> Reply {
+    pub(super) async fn obey(self: &Arc<Self>, question: Question) -> Reply {
         match question {
             Question::Ask { machine, question } if machine == self.machine.as_str() => {
                 self.tell(*question).await
@@ -143,6 +143,13 @@ impl Node {
             Question::OverlayAdd { key, value, who } => self.overlay_add(key, value, who).await,
             Question::OverlayRemove { number, who } => self.overlay_remove(number, &who).await,
             Question::Metrics => Reply::Text { text: self.metrics() },
+            Question::Invite => match self.invitations.make(self.context.clock.steady()) {
+                Some(text) => Reply::Text { text },
+                None => Reply::Fault {
+                    what: "the system gives no random numbers".to_owned(),
+                    help: "try again".to_owned(),
+                },
+            },
             Question::Yield if self.way.is_without_helper.load(Ordering::Relaxed) => {
                 self.way.told.notify_one();
                 Reply::Done

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lab::{Checked, Folder, Stamp};
 use tokio::signal::unix::Signal;
 
+use super::notice::Notice;
 use super::{BEAT, First, Node, errors_of};
 use crate::event::Event;
 use crate::node::folder;
@@ -26,7 +27,7 @@ pub(super) struct Follower {
 
 /// How the folder is.
 enum Reading {
-    Still(Box<Checked>, Stamp),
+    Still(Arc<Checked>, Stamp),
     /// It is being written.
     Changing,
     Unreadable(lab::OpenError),
@@ -40,6 +41,7 @@ impl Follower {
     /// Takes up the first lab, and every usable change after it. This never ends.
     pub(super) async fn follow(&mut self, first: First, hang_up: &mut Signal) {
         self.read = first.read;
+        self.node.refuse(first.refused);
         let is_of_the_folder = first.trouble.is_none();
         match first.trouble {
             None => self.take_up(&first.checked).await,
@@ -51,9 +53,12 @@ impl Follower {
         if is_of_the_folder {
             self.keep(&first.checked).await;
         }
+        let mut notice = Notice::default();
         loop {
+            notice.watch(self.read.as_ref());
             let asked = tokio::select! {
                 () = tokio::time::sleep(BEAT) => false,
+                () = notice.changed() => false,
                 heard = hang_up.recv() => heard.is_some(),
             };
             self.look(asked).await;
@@ -81,7 +86,7 @@ impl Follower {
         if asked || is_news {
             self.change(&checked).await;
         }
-        self.read = Some(checked.folder);
+        self.read = Some(checked.folder.clone());
     }
 
     /// The folder, once two readings are the same.
@@ -91,7 +96,7 @@ impl Follower {
         tokio::time::sleep(SETTLE).await;
         match (first, stamp, self.read_once().await) {
             (Some(Ok(first)), Some(stamp), Some(Ok(second))) if second.folder.same_text(&first.folder) => {
-                Reading::Still(Box::new(second), stamp)
+                Reading::Still(Arc::new(second), stamp)
             }
             (Some(Err(_)), _, Some(Err(error))) => Reading::Unreadable(error),
             _ => Reading::Changing,
@@ -104,12 +109,13 @@ impl Follower {
         tokio::task::spawn_blocking(move || (worker.check)(&worker, &worker.lab)).await.ok()
     }
 
-    async fn change(&self, checked: &Checked) {
+    async fn change(&self, checked: &Arc<Checked>) {
         let (worker, conditions) = (&self.node.worker, &self.node.context.conditions);
         let (tell, text) = (worker.tell, (worker.show)(worker, checked));
         // Nobody has to read it.
         drop(tokio::task::spawn_blocking(move || tell(&text)));
         let Some(lab) = checked.usable_for(worker.tables) else {
+            self.node.refuse(Some(Arc::clone(checked)));
             let what = format!("the changed lab is not taken up: {}", errors_of(checked));
             let help = "`polis check` shows all of it; what ran before runs on until it is mended";
             conditions.raise("lab", what, help);
@@ -133,10 +139,11 @@ impl Follower {
     }
 
     /// Makes what follows from the lab folder run here.
-    async fn take_up(&self, checked: &Checked) {
+    async fn take_up(&self, checked: &Arc<Checked>) {
         let (worker, context) = (&self.node.worker, &self.node.context);
         context.folder.set(lab_folder(&worker.lab));
         self.node.adopt(checked).await;
+        self.node.refuse(None);
         context.conditions.clear("lab");
     }
 
@@ -161,7 +168,7 @@ impl Follower {
     }
 
     /// Makes what follows from the last good copy run here.
-    async fn take_up_kept(&self, checked: &Checked, trouble: &str) {
+    async fn take_up_kept(&self, checked: &Arc<Checked>, trouble: &str) {
         let context = &self.node.context;
         context.folder.set(folder::kept(&context.state.last_good()).unwrap_or_default());
         self.node.adopt(checked).await;

@@ -8,13 +8,14 @@ use std::time::Duration;
 use lab::model::{Lab, ServiceName};
 use lab::names::MachineName;
 use lab::read::At;
-use lab::{Checked, Follows};
+use lab::Checked;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
 use super::answers::{Refusals, Way};
-use super::{http, local_place, own_ports};
+use super::here::{Here, Invitations};
+use super::own_ports;
 use crate::address::{moving, run::Addresses};
 use crate::clock::Clock;
 use crate::condition::Conditions;
@@ -50,6 +51,9 @@ pub(crate) struct Node {
     tls: Option<Tls>,
     addresses: AsyncMutex<Addresses>,
     followed: RwLock<Option<Arc<Followed>>>,
+    /// The lab folder as it was last read, if it can not be followed.
+    refused: Mutex<Option<Arc<Checked>>>,
+    pub(super) invitations: Invitations,
     /// The overlay as it was last read: it holds on while it can not be read.
     overlay: Mutex<Vec<Entry>>,
     /// For each service, the machine that was last known to go first with it.
@@ -62,10 +66,16 @@ pub(crate) struct Node {
 }
 
 /// The lab that this machine follows now.
-struct Followed {
-    lab: Lab,
-    follows: Follows,
-    fingerprint: String,
+pub(super) struct Followed {
+    pub(super) checked: Arc<Checked>,
+    pub(super) fingerprint: String,
+}
+
+impl Followed {
+    /// The lab: it is there, because one that can not be used is not followed.
+    fn lab(&self) -> Option<&Lab> {
+        self.checked.lab.as_ref()
+    }
 }
 
 impl Node {
@@ -82,11 +92,12 @@ impl Node {
         record.add(Event::Started { version: worker.version.clone() });
         let tls = own_key(&state, &conditions);
         let store = Store::in_folder(state.folder());
+        let here = Here::default();
         let node = Arc::new(Self {
             supervisor: Mutex::new(Supervisor::of(&worker.rows)),
             peers: Peers::new(record.clone(), clock.clone(), worker.version.clone()),
             since: AtomicI64::new(clock.now()),
-            context: Context { clock, record, conditions, helper, state, folder: LabFolder::default() },
+            context: Context { clock, record, conditions, helper, state, folder: LabFolder::default(), here },
             worker,
             machine,
             store,
@@ -96,12 +107,15 @@ impl Node {
             tls,
             addresses: AsyncMutex::default(),
             followed: RwLock::default(),
+            refused: Mutex::default(),
+            invitations: Invitations::default(),
             overlay: Mutex::default(),
             last_ahead: Mutex::default(),
             applying: AsyncMutex::default(),
             served: AsyncMutex::default(),
             printer: Mutex::new(Some(printer)),
         });
+        node.context.here.is(&node);
         match bind_control(&node.worker.socket) {
             Ok(listener) => drop(tokio::spawn(serve_control(listener, Arc::new(Arc::clone(&node))))),
             Err(error) => node.context.conditions.raise(
@@ -122,16 +136,18 @@ impl Node {
     }
 
     /// Makes what follows from a checked lab run here.
-    pub(crate) async fn adopt(self: &Arc<Self>, checked: &Checked) {
-        let Some(lab) = checked.usable_for(self.worker.tables) else { return };
+    pub(crate) async fn adopt(self: &Arc<Self>, checked: &Arc<Checked>) {
+        if checked.usable_for(self.worker.tables).is_none() {
+            return;
+        }
         let fingerprint = folder::fingerprint(&checked.folder);
-        let followed = Followed { lab: lab.clone(), follows: checked.follows.clone(), fingerprint };
+        let followed = Followed { checked: Arc::clone(checked), fingerprint };
         *self.followed.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(followed));
         self.uncover().await;
         self.apply().await;
     }
 
-    fn followed(&self) -> Option<Arc<Followed>> {
+    pub(super) fn followed(&self) -> Option<Arc<Followed>> {
         self.followed.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -142,17 +158,27 @@ impl Node {
 
     /// Whether the lab file has what an entry of the overlay adds.
     pub(super) fn holds(&self, entry: &Entry) -> bool {
-        self.followed().is_some_and(|followed| overlay::is_held(&followed.lab, entry))
+        self.followed().is_some_and(|followed| followed.lab().is_some_and(|lab| overlay::is_held(lab, entry)))
+    }
+
+    /// The lab folder can not be followed as it is now, or can be.
+    pub(super) fn refuse(&self, checked: Option<Arc<Checked>>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = checked;
+    }
+
+    pub(super) fn refused(&self) -> Option<Arc<Checked>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Plans and adopts, with the overlay as it is now.
     pub(super) async fn apply(self: &Arc<Self>) {
         let applying = self.applying.lock().await;
         let Some(followed) = self.followed() else { return };
+        let Some(lab) = followed.lab() else { return };
         let overlay = self.read_overlay().await;
         let given = Given {
-            lab: &followed.lab,
-            follows: &followed.follows,
+            lab,
+            follows: &followed.checked.follows,
             machine: &self.machine,
             overlay: &overlay,
             listen: self.worker.listen,
@@ -161,11 +187,11 @@ impl Node {
         let seen = self.peers.seen();
         let settling = self
             .supervisor()
-            .adopt(&given, &self.context, |service| self.ahead(&followed.lab, &seen, service));
+            .adopt(&given, &self.context, |service| self.ahead(lab, &seen, service));
         settling.settled().await;
         self.open_own_ports(&given).await;
         if self.worker.demo.is_none() && self.worker.listen.is_none() {
-            let all = moving(&followed.lab, &self.machine);
+            let all = moving(lab, &self.machine);
             let held = all.into_iter().filter(|moving| moving.place == 0).collect();
             self.addresses.lock().await.set(held, &self.context.helper, &self.context.conditions).await;
         }
@@ -192,9 +218,9 @@ impl Node {
     /// Goes on where the machine ahead has died, and makes way where it is back.
     pub(crate) async fn retry_ahead(self: &Arc<Self>) {
         let Some(followed) = self.followed().filter(|_| self.worker.demo.is_some()) else { return };
+        let Some(lab) = followed.lab() else { return };
         let seen = self.peers.seen();
-        let ahead =
-            ServiceName::ALL.iter().map(|service| self.ahead(&followed.lab, &seen, *service)).collect();
+        let ahead = ServiceName::ALL.iter().map(|service| self.ahead(lab, &seen, *service)).collect();
         let is_news = {
             let mut last = self.last_ahead.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *last, ahead) != *last
@@ -209,7 +235,7 @@ impl Node {
     }
 
     /// The overlay: as it is kept, or as it was last read if that can not be read now.
-    async fn read_overlay(&self) -> Vec<Entry> {
+    pub(super) async fn read_overlay(&self) -> Vec<Entry> {
         let read = self.with_store(overlay::list).await;
         let mut last = self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(entries) = read {
@@ -271,11 +297,10 @@ impl Node {
         }
     }
 
-    /// The link and the local port, where they are not open yet; those that are no longer wanted are closed.
+    /// The ports of the link, where they are not open yet; those that are no longer wanted are closed.
     pub(super) async fn open_own_ports(self: &Arc<Self>, given: &Given<'_>) {
-        let local = local_place(given, self.worker.demo.is_some());
         let mut wanted = own_ports(given, self.worker.demo.is_some());
-        wanted.retain(|at| *at == local || self.tls.is_some());
+        wanted.retain(|_| self.tls.is_some());
         let mut served = self.served.lock().await;
         for (_, task) in served.extract_if(.., |(at, _)| !wanted.contains(at)) {
             task.abort();
@@ -292,7 +317,6 @@ impl Node {
         for at in wanted.into_iter().filter(|at| !open.contains(at)) {
             let about = format!("port {at}");
             let task = match self.context.helper.tcp(at).await {
-                Ok(listener) if at == local => tokio::spawn(http::serve(listener, Arc::clone(self))),
                 Ok(listener) => match self.tls.as_ref().map(|tls| tls.server(self.trust.clone())) {
                     Some(Ok(config)) => {
                         tokio::spawn(serve_link(listener, config, Arc::new(Arc::clone(self))))
@@ -314,7 +338,8 @@ impl Node {
         // While a plan is made anew, that one opens them.
         let Ok(_applying) = self.applying.try_lock() else { return };
         let Some(followed) = self.followed() else { return };
-        let (lab, follows, listen) = (&followed.lab, &followed.follows, self.worker.listen);
+        let Some(lab) = followed.lab() else { return };
+        let (follows, listen) = (&followed.checked.follows, self.worker.listen);
         self.open_own_ports(&Given { lab, follows, machine: &self.machine, overlay: &[], listen }).await;
     }
 

@@ -1,0 +1,88 @@
+//! Pictures that are drawn here, as SVG: they need no script, and their texts are texts.
+
+use maud::{Markup, html};
+
+use crate::view::{Network, TunnelView};
+
+/// The size of the picture, and of a site in it.
+const WIDTH: f64 = 640.0;
+const HEIGHT: f64 = 260.0;
+const BOX: (f64, f64) = (168.0, 64.0);
+
+/// A site, in its place.
+struct Site<'v> {
+    name: &'v str,
+    routers: Vec<&'v str>,
+    zones: usize,
+    x: f64,
+    y: f64,
+}
+
+/// The sites with their routers, and the tunnels between them.
+pub(super) fn sites(view: &Network) -> Markup {
+    let mut names: Vec<&str> = view.gear.iter().filter_map(|gear| gear.site.as_deref()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let count = u32::try_from(names.len()).unwrap_or(1).max(1);
+    let sites: Vec<Site<'_>> = names
+        .iter()
+        .zip(0_u32..)
+        .map(|(name, at)| {
+            let (x, y) = place(at, count);
+            let routers = view.gear.iter().filter(|gear| gear.site.as_deref() == Some(name));
+            Site {
+                name,
+                routers: routers.map(|gear| gear.name.as_str()).collect(),
+                zones: view.zones.iter().filter(|zone| zone.site == *name).count(),
+                x,
+                y,
+            }
+        })
+        .collect();
+    let words: Vec<String> = view.tunnels.iter().map(|tunnel| tunnel.between.join(" to ")).collect();
+    let label = format!("{} sites; tunnels: {}", sites.len(), words.join(", "));
+    html! {
+        svg.picture viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(label) {
+            @for tunnel in &view.tunnels { (line(&sites, tunnel)) }
+            @for site in &sites { (drawn(site)) }
+        }
+    }
+}
+
+/// On an ellipse, the first at its top; two beside each other.
+fn place(at: u32, count: u32) -> (f64, f64) {
+    let turn = std::f64::consts::TAU * (f64::from(at) / f64::from(count) - if count == 2 { 0.5 } else { 0.25 });
+    let (wide, high) = ((WIDTH - BOX.0) / 2.0 - 4.0, (HEIGHT - BOX.1) / 2.0 - 4.0);
+    if count == 1 {
+        return (WIDTH / 2.0, HEIGHT / 2.0);
+    }
+    ((WIDTH / 2.0 + wide * turn.cos()).round(), (HEIGHT / 2.0 + high * turn.sin()).round())
+}
+
+fn line(sites: &[Site<'_>], tunnel: &TunnelView) -> Markup {
+    let end = |router: Option<&String>| {
+        let router = router?.as_str();
+        sites.iter().find(|site| site.routers.contains(&router)).map(|site| (site.x, site.y))
+    };
+    let ends = end(tunnel.between.first()).zip(end(tunnel.between.get(1)));
+    html! {
+        @if let Some(((x1, y1), (x2, y2))) = ends {
+            g.tunnel {
+                line x1=(x1) y1=(y1) x2=(x2) y2=(y2) {}
+                text x=(f64::midpoint(x1, x2).round()) y=((f64::midpoint(y1, y2) - 6.0).round()) text-anchor="middle" { (tunnel.kind) }
+            }
+        }
+    }
+}
+
+fn drawn(site: &Site<'_>) -> Markup {
+    let zones = if site.zones == 1 { "1 zone".to_owned() } else { format!("{} zones", site.zones) };
+    html! {
+        g.site {
+            rect x=(site.x - BOX.0 / 2.0) y=(site.y - BOX.1 / 2.0) width=(BOX.0) height=(BOX.1) rx="6" {}
+            text.name x=(site.x) y=(site.y - 12.0) text-anchor="middle" { (site.name) }
+            text x=(site.x) y=(site.y + 6.0) text-anchor="middle" { (site.routers.join(", ")) }
+            text x=(site.x) y=(site.y + 22.0) text-anchor="middle" { (zones) }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Tells a page the names of what changes, as it does, and not more often than twice a second.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http_body_util::channel::{Channel, Sender};
+use hyper::body::Bytes;
+use runtime::link::{Question, Reply};
+use runtime::{Event, News};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Shared;
+
+/// How long what changes is gathered before it is told again.
+const GATHER: Duration = Duration::from_millis(500);
+/// How often something is said although nothing changes, so that a page that is gone is noticed.
+const SIGN: Duration = Duration::from_secs(15);
+/// How often it is looked whether the name server was asked something.
+const LOOK: Duration = Duration::from_secs(2);
+/// Everything that a page can depend on.
+const ALL: [&str; 7] = ["conditions", "events", "lab", "machines", "overlay", "queries", "services"];
+
+/// The names of what an event changes.
+fn topics(event: &Event) -> &'static [&'static str] {
+    match event {
+        Event::Adopted { .. } => &["lab", "services", "events"],
+        Event::Raised { .. } | Event::Cleared { .. } => &["conditions", "lab", "events"],
+        Event::Machine { .. } => &["machines", "events"],
+        Event::Overlaid { .. } | Event::Uncovered { .. } => &["overlay", "events"],
+        Event::Started { .. }
+        | Event::Ended
+        | Event::Running { .. }
+        | Event::Swapped { .. }
+        | Event::Stopped { .. }
+        | Event::Failed { .. } => &["services", "events"],
+        Event::Jumped { .. } | Event::Unknown => &["events"],
+    }
+}
+
+/// A body that tells what changes, until nobody reads it.
+pub(super) fn body(shared: &Arc<Shared>, queries: bool) -> Channel<Bytes> {
+    let (sender, body) = Channel::new(2);
+    if let Some(news) = shared.here.news() {
+        tokio::spawn(tell(Arc::clone(shared), news, sender, queries));
+    }
+    body
+}
+
+/// Counts a page that is told, until it is dropped.
+struct Counted(Arc<Shared>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.live.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn tell(shared: Arc<Shared>, mut news: News, mut sender: Sender<Bytes>, queries: bool) {
+    shared.live.fetch_add(1, Ordering::Relaxed);
+    let counted = Counted(shared);
+    // Something at once, so that the page knows that it is connected.
+    if sender.send_data(Bytes::from_static(b": connected\n\n")).await.is_err() {
+        return;
+    }
+    let mut sign = interval(SIGN);
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut asked = 0;
+    loop {
+        let mut changed = BTreeSet::new();
+        tokio::select! {
+            event = news.events.recv() => match event {
+                Ok((_, event)) => changed.extend(topics(&event)),
+                Err(RecvError::Lagged(_)) => changed.extend(ALL),
+                Err(RecvError::Closed) => return,
+            },
+            told = news.told.changed() => match told {
+                Ok(()) => changed.extend(["machines", "services", "conditions"]),
+                Err(_) => return,
+            },
+            _ = look.tick(), if queries => {
+                let now = questions(&counted.0).await;
+                if now != std::mem::replace(&mut asked, now) {
+                    changed.insert("queries");
+                }
+            },
+            _ = sign.tick() => {}
+        }
+        rest(&mut news, &mut changed);
+        if sender.send_data(message(&changed)).await.is_err() {
+            return;
+        }
+        if !changed.is_empty() {
+            tokio::time::sleep(GATHER).await;
+        }
+    }
+}
+
+/// What has changed already besides.
+fn rest(news: &mut News, changed: &mut BTreeSet<&str>) {
+    loop {
+        match news.events.try_recv() {
+            Ok((_, event)) => changed.extend(topics(&event)),
+            Err(TryRecvError::Lagged(_)) => changed.extend(ALL),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+        }
+    }
+}
+
+fn message(changed: &BTreeSet<&str>) -> Bytes {
+    if changed.is_empty() {
+        return Bytes::from_static(b": still here\n\n");
+    }
+    let all: Vec<&str> = changed.iter().copied().collect();
+    Bytes::from(format!("data: {}\n\n", all.join(" ")))
+}
+
+/// How many questions the name server of this machine was asked.
+async fn questions(shared: &Shared) -> u64 {
+    let question = Question::View { service: dns::SERVICE.word().to_owned() };
+    let Reply::View { view } = shared.here.ask(question).await else { return 0 };
+    let numbers = view.get("metrics").and_then(serde_json::Value::as_object);
+    numbers.into_iter().flatten().filter_map(|(_, value)| value.as_u64()).fold(0, u64::wrapping_add)
+}

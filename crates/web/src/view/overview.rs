@@ -1,0 +1,407 @@
+//! What needs somebody now, and everything at a glance.
+
+use std::collections::BTreeMap;
+
+use lab::model::{Placed, ServiceName};
+use runtime::{Millis, Phase, Seen};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::machine::{MachineRow, rows};
+use super::{Eye, Health, Line, counted, health_of, is_run, lines_in, phase_on, words};
+
+/// The overview.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Overview {
+    /// The name of the lab.
+    pub lab: String,
+    /// What its machines compare it by.
+    pub fingerprint: String,
+    /// The machine that shows this.
+    pub machine: String,
+    /// What needs somebody, the worst first.
+    pub attention: Vec<Attention>,
+    /// The services, as the lab places them.
+    pub services: Vec<ServiceRow>,
+    /// The machines.
+    pub machines: Vec<MachineRow>,
+    /// What the apps and machines have of everything that can follow.
+    pub coverage: Vec<CoverageCount>,
+    /// The power that the machines are said to use.
+    pub power: Option<Power>,
+}
+
+/// Something that needs somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Attention {
+    /// How bad it is.
+    pub health: Health,
+    /// What it is about.
+    pub about: String,
+    /// The page of that.
+    pub url: String,
+    /// What is wrong.
+    pub what: String,
+    /// Why, as far as it is known.
+    pub why: Option<String>,
+    /// What follows from it.
+    pub then: Vec<String>,
+    /// What to do.
+    pub next: Option<String>,
+    /// Since when, in milliseconds since 1970.
+    pub since: Option<Millis>,
+    /// The lines of the lab file that it is about.
+    pub lines: Vec<Line>,
+}
+
+/// A service of the lab.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ServiceRow {
+    /// Its name: that of its table in the lab file.
+    pub name: String,
+    /// How it is.
+    pub health: Health,
+    /// Why it is not up, or what it does.
+    pub words: String,
+    /// The address that moves between its machines.
+    pub address: Option<String>,
+    /// Its machines, the first serves.
+    pub on: Vec<Holder>,
+    /// Where the lab file says so.
+    pub lines: Vec<Line>,
+}
+
+/// A machine in the order of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Holder {
+    /// The machine.
+    pub machine: String,
+    /// How it is there, in words.
+    pub phase: String,
+    /// Whether it is the one that serves now.
+    pub serves: bool,
+}
+
+/// How many apps and machines have one thing of all that can follow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CoverageCount {
+    /// The thing: `name`, `certificate`, `copy`.
+    pub column: String,
+    /// How many have it.
+    pub follows: usize,
+    /// For how many it was chosen that they do not.
+    pub chosen: usize,
+    /// How many lack it.
+    pub missing: usize,
+}
+
+/// The power of the machines, as the lab file states it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Power {
+    /// What they use together, in milliwatts.
+    pub used_milliwatts: u64,
+    /// What they may use, in milliwatts.
+    pub budget_milliwatts: Option<u64>,
+    /// The machines that are counted.
+    pub machines: usize,
+    /// Where the budget stands.
+    pub lines: Vec<Line>,
+}
+
+/// The overview of what is seen; none while no lab is followed.
+pub fn overview(seen: &Seen) -> Option<Overview> {
+    let eye = Eye::of(seen)?;
+    Some(Overview {
+        lab: eye.lab.lab.name.to_string(),
+        fingerprint: seen.status.lab.clone(),
+        machine: seen.machine.to_string(),
+        attention: attention(eye),
+        services: eye.lab.placed().iter().map(|placed| service(eye, placed)).collect(),
+        machines: rows(eye),
+        coverage: counts(seen),
+        power: power(eye),
+    })
+}
+
+/// How a service stands, over all its machines.
+pub(crate) fn service(eye: Eye<'_>, placed: &Placed<'_>) -> ServiceRow {
+    let mut on: Vec<Holder> = Vec::new();
+    let mut phases = Vec::new();
+    for machine in placed.on {
+        let standing = eye.standing(machine.as_str());
+        let phase = standing.status.map(|status| phase_on(status, placed.service));
+        let serves = phase == Some(Phase::Running) && on.iter().all(|holder| !holder.serves);
+        let word = match (phase, standing.health) {
+            _ if !is_run(placed.service) => "planned",
+            (Some(phase), _) => phase.word(),
+            (None, Health::Down) => "down",
+            (None, _) => "unknown",
+        };
+        on.push(Holder { machine: machine.to_string(), phase: word.to_owned(), serves });
+        phases.push(phase);
+    }
+    let (health, words) = service_health(eye, placed, &on, &phases);
+    let address = placed.address.map(|address| address.0.to_string());
+    let lines = eye.lines(&[placed.span]);
+    ServiceRow { name: placed.service.word().to_owned(), health, words, address, on, lines }
+}
+
+fn service_health(
+    eye: Eye<'_>,
+    placed: &Placed<'_>,
+    on: &[Holder],
+    phases: &[Option<Phase>],
+) -> (Health, String) {
+    if !is_run(placed.service) {
+        return (Health::Pending, "follows from the file; this version does not run it yet".to_owned());
+    }
+    let first = on.first().map(|holder| holder.machine.as_str()).unwrap_or_default();
+    match on.iter().find(|holder| holder.serves) {
+        Some(holder) if holder.machine == first => (Health::Up, does(eye, placed.service, first)),
+        Some(holder) => {
+            let phase = on.first().map(|holder| holder.phase.as_str()).unwrap_or_default();
+            (Health::Degraded, format!("{} serves; {first} goes first and is {phase}", holder.machine))
+        }
+        None if phases.iter().any(Option::is_none) => {
+            (Health::Unknown, format!("nobody knows: {first} does not say"))
+        }
+        None => {
+            let phase = phases.first().copied().flatten().unwrap_or_default();
+            (health_of(phase).min(Health::Pending), format!("it is {} on {first}", phase.word()))
+        }
+    }
+}
+
+fn does(eye: Eye<'_>, service: ServiceName, machine: &str) -> String {
+    let status = eye.standing(machine).status;
+    let runs = status.and_then(|status| status.services.iter().find(|runs| runs.name == service.word()));
+    runs.and_then(|runs| runs.running.as_ref()).map(|running| running.does.clone()).unwrap_or_default()
+}
+
+/// What needs somebody, the worst first.
+fn attention(eye: Eye<'_>) -> Vec<Attention> {
+    let mut all = Vec::new();
+    all.extend(refused(eye));
+    machines(eye, &mut all);
+    conditions(eye, &mut all);
+    out_of_step(eye, &mut all);
+    all.extend(overlay(eye));
+    all.sort_by(|a, b| (a.health, &a.about).cmp(&(b.health, &b.about)));
+    all
+}
+
+/// The lab folder has errors.
+fn refused(eye: Eye<'_>) -> Option<Attention> {
+    let checked = eye.seen.refused.as_ref()?;
+    let since = condition_since(eye, "lab");
+    let errors = checked.faults.errors();
+    let first = checked.faults.iter().find(|fault| fault.is_error());
+    let lines = first.map(|first| first.places.iter().map(|place| place.span).collect::<Vec<_>>());
+    Some(Attention {
+        health: Health::Degraded,
+        about: "lab".to_owned(),
+        url: "/config#faults".to_owned(),
+        what: "the changed lab file is not taken up".to_owned(),
+        why: Some(match first {
+            Some(first) => format!("{}; the first: {}", counted(errors, "error", "errors"), first.title),
+            None => "it does not have this machine".to_owned(),
+        }),
+        then: vec!["what ran before runs on".to_owned()],
+        next: Some("mend the line; it is taken up by itself".to_owned()),
+        since,
+        lines: lines_in(&checked.folder, &lines.unwrap_or_default()),
+    })
+}
+
+fn condition_since(eye: Eye<'_>, about: &str) -> Option<Millis> {
+    eye.seen.status.conditions.iter().find(|condition| condition.about == about).map(|own| own.since)
+}
+
+/// Machines that do not answer. A guest of one that is down is said with it; those that were never enrolled are said once.
+fn machines(eye: Eye<'_>, all: &mut Vec<Attention>) {
+    let silent: BTreeMap<&str, Health> = eye
+        .lab
+        .machines
+        .iter()
+        .filter(|(_, machine)| *machine.agent)
+        .map(|(name, _)| (name.as_str(), eye.standing(name.as_str()).health))
+        .filter(|(_, health)| matches!(health, Health::Down | Health::Unknown))
+        .collect();
+    let is_strange = |name: &str| !eye.is_enrolled(name) || !eye.is_enrolled(eye.seen.machine.as_str());
+    let strange: Vec<&str> = silent.keys().copied().filter(|name| is_strange(name)).collect();
+    if !strange.is_empty() {
+        all.push(Attention {
+            health: Health::Unknown,
+            about: "machines".to_owned(),
+            url: "/machines".to_owned(),
+            what: format!("{} not enrolled yet", counted(strange.len(), "machine is", "machines are")),
+            why: Some(format!("no key of theirs, or of this machine, is in the lab file: {}", words(&strange))),
+            then: vec!["nothing is known of them".to_owned()],
+            next: Some("on each: `polis machine key` prints the line for the lab file".to_owned()),
+            since: None,
+            lines: Vec::new(),
+        });
+    }
+    let host = |name: &str| eye.lab.machines.get(name).and_then(|machine| machine.guest_of.as_ref());
+    for (name, health) in silent.iter().filter(|(name, _)| !is_strange(name)) {
+        if host(name).is_some_and(|host| silent.contains_key(host.as_str())) {
+            continue;
+        }
+        let guests: Vec<&str> = silent
+            .keys()
+            .copied()
+            .filter(|guest| host(guest).is_some_and(|host| host.as_str() == *name))
+            .collect();
+        all.push(silent_machine(eye, name, *health, &guests));
+    }
+}
+
+fn silent_machine(eye: Eye<'_>, name: &str, health: Health, guests: &[&str]) -> Attention {
+    let standing = eye.standing(name);
+    let mut gone = vec![name];
+    gone.extend(guests);
+    let what = match guests {
+        [] => format!("{name} does not answer"),
+        [guest] => format!("{name} does not answer, and with it its guest {guest}"),
+        guests => format!("{name} does not answer, and with it its guests {}", words(guests)),
+    };
+    let next = match eye.seen.is_demo {
+        true => format!("`polis demo start {name}` starts it again"),
+        false => format!("does it have power and network? then `ssh {name}` and `journalctl -u polis`"),
+    };
+    Attention {
+        health,
+        about: name.to_owned(),
+        url: format!("/machines/{name}"),
+        what,
+        why: standing.why,
+        then: consequences(eye, &gone),
+        next: Some(next),
+        since: standing.since,
+        lines: eye.lab.machines.get(name).map(|machine| eye.lines(&[machine.span()])).unwrap_or_default(),
+    }
+}
+
+/// What does not work while these machines are gone.
+fn consequences(eye: Eye<'_>, gone: &[&str]) -> Vec<String> {
+    let mut then = Vec::new();
+    for placed in eye.lab.placed() {
+        if !placed.on.iter().any(|machine| gone.contains(&machine.as_str())) || !is_run(placed.service) {
+            continue;
+        }
+        let row = service(eye, &placed);
+        let is_first = placed.on.first().is_some_and(|first| gone.contains(&first.as_str()));
+        then.push(match row.on.iter().find(|holder| holder.serves) {
+            Some(holder) if is_first => format!("{} answers {} instead", holder.machine, row.name),
+            Some(_) => format!("{} has one standby less", row.name),
+            None => format!("{} is not served", row.name),
+        });
+    }
+    let apps = eye.lab.apps.iter().filter(|(_, app)| gone.contains(&app.on.as_str()));
+    let apps: Vec<String> = apps.map(|(name, _)| name.to_string()).collect();
+    if !apps.is_empty() {
+        then.push(format!("apps on it: {}", words(apps)));
+    }
+    then
+}
+
+/// What machines that answer say is wrong with them.
+fn conditions(eye: Eye<'_>, all: &mut Vec<Attention>) {
+    let own = std::iter::once((eye.seen.machine.as_str(), &eye.seen.status));
+    let others = eye.seen.others.iter().filter_map(|known| {
+        let status = eye.standing(&known.peer.machine).status?;
+        Some((known.peer.machine.as_str(), status))
+    });
+    for (machine, status) in own.chain(others) {
+        let is_told = |about: &str| about == "lab" && machine == eye.seen.machine.as_str() && eye.seen.refused.is_some();
+        for condition in status.conditions.iter().filter(|condition| !is_told(&condition.about)) {
+            all.push(Attention {
+                health: Health::Degraded,
+                about: format!("{machine}: {}", condition.about),
+                url: format!("/machines/{machine}#wrong"),
+                what: condition.what.clone(),
+                why: None,
+                then: Vec::new(),
+                next: Some(condition.help.clone()),
+                since: Some(condition.since),
+                lines: Vec::new(),
+            });
+        }
+    }
+}
+
+/// Machines that answer and follow another lab than this one.
+fn out_of_step(eye: Eye<'_>, all: &mut Vec<Attention>) {
+    let own = eye.seen.status.lab.as_str();
+    let other: Vec<&str> = eye
+        .seen
+        .others
+        .iter()
+        .filter(|known| eye.standing(&known.peer.machine).status.is_some_and(|status| status.lab != own))
+        .map(|known| known.peer.machine.as_str())
+        .collect();
+    if other.is_empty() {
+        return;
+    }
+    all.push(Attention {
+        health: Health::Degraded,
+        about: "lab".to_owned(),
+        url: "/config#machines".to_owned(),
+        what: format!("{} another lab file than this machine", counted(other.len(), "machine follows", "machines follow")),
+        why: Some(words(&other)),
+        then: Vec::new(),
+        next: Some("bring the same lab folder to each; it is taken up by itself".to_owned()),
+        since: None,
+        lines: Vec::new(),
+    });
+}
+
+/// Changes that are not in the file.
+fn overlay(eye: Eye<'_>) -> Option<Attention> {
+    let entries = &eye.seen.overlay;
+    let first = entries.first()?;
+    Some(Attention {
+        health: Health::Pending,
+        about: "overlay".to_owned(),
+        url: "/config#overlay".to_owned(),
+        what: format!("{} not in the lab file", counted(entries.len(), "change is", "changes are")),
+        why: Some(format!("the oldest: {} added to {}: {}", first.who, first.key, first.value)),
+        then: Vec::new(),
+        next: Some("`polis overlay print` gives the lines to paste".to_owned()),
+        since: Some(first.at),
+        lines: Vec::new(),
+    })
+}
+
+fn counts(seen: &Seen) -> Vec<CoverageCount> {
+    let rows = lab::coverage(&seen.lab);
+    let of = |column: lab::Column| {
+        let cells = rows.iter().flat_map(|row| &row.cells).filter(|(own, _)| *own == column);
+        let mut count =
+            CoverageCount { column: column.word().to_owned(), follows: 0, chosen: 0, missing: 0 };
+        for (_, cell) in cells {
+            match cell {
+                lab::Covered::Follows { .. } => count.follows += 1,
+                lab::Covered::ChosenNot { .. } => count.chosen += 1,
+                lab::Covered::Missing(_) => count.missing += 1,
+                lab::Covered::NotApplicable => {}
+            }
+        }
+        count
+    };
+    lab::Column::ALL.map(of).to_vec()
+}
+
+fn power(eye: Eye<'_>) -> Option<Power> {
+    let powered = eye.lab.powered();
+    let limit = eye.lab.lab.power.as_ref();
+    if powered.is_empty() && limit.is_none() {
+        return None;
+    }
+    Some(Power {
+        used_milliwatts: powered.iter().fold(0, |sum, (_, power)| sum.saturating_add(power.0)),
+        budget_milliwatts: limit.map(|limit| limit.budget.0),
+        machines: powered.len(),
+        lines: limit.map(|limit| eye.lines(&[limit.budget.span()])).unwrap_or_default(),
+    })
+}
