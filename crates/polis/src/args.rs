@@ -88,6 +88,9 @@ pub(crate) enum Command {
     /// Show what happened on this machine.
     Events(EventsArgs),
 
+    /// Print a link that opens the pages of this machine for changes, once: first its diagnosis.
+    Setup(AskArgs),
+
     /// What was changed by a click or a command and is not in the lab file.
     #[command(subcommand)]
     Overlay(OverlayCommand),

@@ -122,6 +122,35 @@ pub(crate) fn plan(args: &Args, own: &AskArgs) -> Result<ExitCode, Fault> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A link to the pages of the Polis of this machine.
+pub(crate) fn setup(own: &AskArgs) -> Result<ExitCode, Fault> {
+    let Reply::View { view } = ask(own, &Question::View { service: web::SERVICE.word().to_owned() })? else {
+        return Err(odd());
+    };
+    let Some(listen) = view.get("listen").and_then(serde_json::Value::as_str) else {
+        let what = "this Polis shows no pages now".to_owned();
+        return Err(Fault::Said { what, help: Some("`polis status` says why".to_owned()) });
+    };
+    let Reply::Text { text: code } = ask(own, &Question::Invite)? else { return Err(odd()) };
+    let link = format!("http://{listen}/setup?code={code}");
+    if own.json {
+        print_json(&serde_json::json!({ "link": link }));
+    } else {
+        print(&format!("{link}\n\nIt opens the pages of this machine once, within an hour. From another one, first:\n"));
+        print(&format!("  ssh -L {port}:{listen} {host}\n", port = port_of(listen), host = host_name()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn port_of(listen: &str) -> &str {
+    listen.rsplit(':').next().unwrap_or_default()
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
+}
+
 fn planned(given: &Given<'_>) -> Planned {
     services().iter().filter_map(|row| Some((row.name.word().to_owned(), (row.lines)(given)?))).collect()
 }

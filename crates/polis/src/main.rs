@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Plan(ask) => ask::plan(&args, ask),
         Command::Status(of) => ask::status(of),
         Command::Events(events) => ask::events(events),
+        Command::Setup(own) => ask::setup(own),
         Command::Overlay(overlay) => ask::overlay(&args, overlay),
         Command::Demo(demo) => demo::demo(&args, demo),
     };

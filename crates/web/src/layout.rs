@@ -1,7 +1,167 @@
-use maud::{DOCTYPE, Markup, html};
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Nav { Portal, Overview, Machines, Apps, Network, Dns, Config, Events, Status, None }
-pub(crate) struct Frame<'f> { pub(crate) title: &'f str, pub(crate) lab: &'f str, pub(crate) machine: &'f str, pub(crate) here: Nav, pub(crate) topics: &'f [&'f str], pub(crate) mixes_looks: bool, pub(crate) notice: Option<Markup>, pub(crate) zone: &'f str, pub(crate) version: &'f str }
-pub(crate) fn page(frame: &Frame<'_>, main: Markup) -> Markup { html! { (DOCTYPE) html lang="en" { head { title { (frame.title) } } body { main #main data-topics=(frame.topics.join(" ")) { (main) } } } } }
-pub(crate) fn page_plain(frame: &Frame<'_>, main: Markup) -> Markup { page(frame, main) }
-pub(crate) fn file(title: &str, main: Markup) -> Markup { html! { (DOCTYPE) html lang="en" { head { title { (title) } } body { main { (main) } } } } }
+//! The frame around a page.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::{asset, ui};
+
+/// The pages that the navigation leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nav {
+    Portal,
+    Overview,
+    Machines,
+    Apps,
+    Network,
+    Dns,
+    Config,
+    Events,
+    Status,
+    /// None of them.
+    None,
+}
+
+/// What a frame says.
+pub(crate) struct Frame<'f> {
+    pub(crate) title: &'f str,
+    pub(crate) lab: &'f str,
+    /// The machine that answers.
+    pub(crate) machine: &'f str,
+    pub(crate) here: Nav,
+    /// The names of what the page changes with.
+    pub(crate) topics: &'f [&'f str],
+    /// Whether what follows, what runs and what is proved stand beside each other.
+    pub(crate) mixes_looks: bool,
+    pub(crate) notice: Option<Markup>,
+    /// The zone of the lab's civil times.
+    pub(crate) zone: &'f str,
+    pub(crate) version: &'f str,
+}
+
+/// Each page with its address, and the letter that follows `g`.
+const PAGES: [(Nav, &str, &str, &str); 8] = [
+    (Nav::Overview, "/overview", "Overview", "o"),
+    (Nav::Machines, "/machines", "Machines", "m"),
+    (Nav::Apps, "/apps", "Apps", "a"),
+    (Nav::Network, "/network", "Network", "n"),
+    (Nav::Dns, "/dns", "DNS", "d"),
+    (Nav::Events, "/events", "Events", "e"),
+    (Nav::Config, "/config", "Config", "c"),
+    (Nav::Portal, "/", "Start page", "s"),
+];
+
+const NO_ASSETS: &str = "This build has no style sheet and no scripts; everything is here all the same. `make` builds them.";
+
+/// A page for the owner.
+pub(crate) fn page(frame: &Frame<'_>, main: Markup) -> Markup {
+    let body = html! {
+        (skip())
+        header.top {
+            a.lab href="/overview" { (mark()) (frame.lab) }
+            nav aria-label="Pages" {
+                @for (nav, url, name, key) in PAGES {
+                    a href=(url) data-key=(key) aria-current=[(nav == frame.here).then_some("page")] { (name) }
+                }
+            }
+            (jump())
+            (theme())
+        }
+        @if let Some(notice) = &frame.notice { p.strip { (notice) } }
+        (content(frame, main))
+        footer.foot {
+            @if frame.mixes_looks { (ui::three_looks()) }
+            p {
+                @if !frame.machine.is_empty() { "Answered by " a href={ "/machines/" (frame.machine) } { (frame.machine) } ", polis " (frame.version) ". " }
+                "Times are in " span data-zone { "UTC" } "; the lab's own are in " (frame.zone) ". "
+                a href="/status" { "Public status" } " · " a href="/coverage" { "Coverage" } " · " a href="/setup" { "Diagnosis" } " · " a href="/api/v1/openapi.json" { "API" }
+                span data-keys hidden { " · " button type="button" { "Keys" } }
+            }
+        }
+    };
+    document(frame, "owner", body)
+}
+
+/// A page for the family, or for strangers.
+pub(crate) fn page_plain(frame: &Frame<'_>, main: Markup) -> Markup {
+    let body = html! {
+        (skip())
+        (content(frame, main))
+        footer.foot {
+            p {
+                @if frame.here == Nav::Portal { a href="/overview" data-key="o" { "For the owner: overview" } " " }
+                (theme())
+            }
+        }
+    };
+    document(frame, "plain", body)
+}
+
+fn document(frame: &Frame<'_>, class: &str, body: Markup) -> Markup {
+    let title = if frame.title == frame.lab { frame.title.to_owned() } else { format!("{} · {}", frame.title, frame.lab) };
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                @if let Some(url) = asset::url("favicon.svg") { link rel="icon" href=(url) type="image/svg+xml"; }
+                @if let Some(url) = asset::url("app.css") { link rel="stylesheet" href=(url); }
+                @if let Some(url) = asset::url("app.js") { script src=(url) type="module" {} }
+            }
+            body class=(class) {
+                @if asset::url("app.css").is_none() { p { (ui::code_words(NO_ASSETS)) } }
+                (body)
+            }
+        }
+    }
+}
+
+fn content(frame: &Frame<'_>, main: Markup) -> Markup {
+    let topics = (!frame.topics.is_empty()).then(|| frame.topics.join(" "));
+    html! { main #main tabindex="-1" data-topics=[topics] data-machine=(frame.machine) { (main) } }
+}
+
+/// A page as one file that needs nothing else: no script, and its style inside.
+pub(crate) fn file(title: &str, main: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(asset::style())) }
+            }
+            body.plain { main { (main) } }
+        }
+    }
+}
+
+fn skip() -> Markup {
+    html! { a.skip href="#main" { "Skip to content" } }
+}
+
+fn jump() -> Markup {
+    html! {
+        form.jump action="/jump" method="get" role="search" aria-label="Jump" {
+            label.hidden for="jump" { "Jump to" }
+            input #jump name="q" type="search" placeholder="Jump to …" autocomplete="off";
+            button.hidden { "Go" }
+        }
+    }
+}
+
+/// Light, dark or as the system has it; there is nothing to switch without a script.
+fn theme() -> Markup {
+    html! { button.theme type="button" data-theme-switch hidden { "Theme" } }
+}
+
+/// A column and what it carries.
+fn mark() -> Markup {
+    html! {
+        svg.logo viewBox="0 0 20 20" aria-hidden="true" {
+            path d="M2 5.5 10 2l8 3.5M4 8.2h12M5.5 8.2V15M10 8.2V15M14.5 8.2V15M3.5 17.5h13" {}
+        }
+    }
+}

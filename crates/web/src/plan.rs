@@ -6,7 +6,7 @@ use lab::Ports;
 use runtime::Given;
 
 /// The port of the pages, and of what Polis measures of itself.
-const PORT: u16 = 8421;
+pub const PORT: u16 = 8421;
 
 /// Where the pages of a machine are.
 #[derive(Clone, Debug, PartialEq, Eq)]

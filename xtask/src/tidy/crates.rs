@@ -59,6 +59,8 @@ pub(super) fn directions(broken: &mut Vec<String>) -> anyhow::Result<()> {
             "lab" => BTreeSet::new(),
             "runtime" | "testlab" => BTreeSet::from(["lab"]),
             service if SERVICES.contains(&service) => BTreeSet::from(["lab", "runtime"]),
+            // The pages show every service.
+            "web" => SERVICES.iter().copied().chain(["lab", "runtime"]).collect(),
             "xtask" => BTreeSet::from(["lab"]),
             "polis" => own.iter().copied().filter(|name| !matches!(*name, "xtask" | "testlab")).collect(),
             _ => {
@@ -85,7 +87,7 @@ pub(super) fn reasons(broken: &mut Vec<String>) -> anyhow::Result<()> {
     let section = section.split("\n[").next().unwrap_or_default();
     let names = section.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.trim());
     let used: BTreeSet<&str> =
-        names.filter(|name| !matches!(*name, "lab" | "dns" | "runtime" | "testlab")).collect();
+        names.filter(|name| !matches!(*name, "lab" | "dns" | "runtime" | "testlab" | "web")).collect();
     let reasons = std::fs::read_to_string(root().join("deps.toml")).context("deps.toml")?;
     let mut given = BTreeSet::new();
     for block in reasons.split("\n[").skip(1) {
