@@ -1,0 +1,34 @@
+// Builds the assets of the pages into `dist`, each with the hash of what is in it in its name, and a manifest of the names.
+import { createHash } from "node:crypto";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { build } from "esbuild";
+
+const here = new URL(".", import.meta.url).pathname;
+const dist = `${here}dist/`;
+
+const built = await build({
+  absWorkingDir: here,
+  entryPoints: ["src/app.ts", "app.css"],
+  outdir: dist,
+  outbase: ".",
+  entryNames: "[name]",
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: ["es2022", "chrome123", "firefox120", "safari17.5"],
+  legalComments: "none",
+  write: false,
+});
+
+const files = new Map(built.outputFiles.map((file) => [file.path.split("/").pop(), Buffer.from(file.contents)]));
+files.set("favicon.svg", await readFile(`${here}favicon.svg`));
+
+await mkdir(dist, { recursive: true });
+for (const old of await readdir(dist)) if (!old.startsWith(".")) await rm(dist + old);
+const manifest = {};
+for (const [name, body] of files) {
+  const hash = createHash("sha256").update(body).digest("hex").slice(0, 10);
+  manifest[name] = name.replace(".", `-${hash}.`);
+  await writeFile(dist + manifest[name], body);
+}
+await writeFile(`${dist}manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`);

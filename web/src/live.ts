@@ -1,0 +1,123 @@
+// A page is told the names of what changed, fetches itself again, and takes over what is different.
+import { Idiomorph } from "idiomorph";
+import { tell } from "./times";
+
+/** How long a connection may be gone before the page says so. */
+const GONE = 3_000;
+
+let main: HTMLElement;
+let source: EventSource | undefined;
+let gone: number | undefined;
+let strip: HTMLElement | undefined;
+let seen = new Date();
+let fetching = false;
+let again = false;
+
+/** Whether a person is in a row, which is not to move under them. */
+function row(): string | undefined {
+  return document.activeElement?.closest("tbody tr")?.textContent ?? undefined;
+}
+
+async function refresh(): Promise<void> {
+  if (fetching) {
+    again = true;
+    return;
+  }
+  fetching = true;
+  try {
+    const said = await fetch(location.href, { cache: "no-cache", headers: { "x-polis-live": "1" } });
+    const next = new DOMParser().parseFromString(await said.text(), "text/html").querySelector("main");
+    if (next) {
+      take(next);
+      seen = new Date();
+      connected();
+    }
+  } catch {
+    lost();
+  } finally {
+    fetching = false;
+    if (again) {
+      again = false;
+      void refresh();
+    }
+  }
+}
+
+function take(next: Element): void {
+  tell(next);
+  const before = row();
+  Idiomorph.morph(main, next.innerHTML, {
+    morphStyle: "innerHTML",
+    ignoreActiveValue: true,
+    restoreFocus: true,
+    callbacks: {
+      beforeNodeMorphed(old: Node, fresh: Node): boolean {
+        if (!(old instanceof Element) || !(fresh instanceof Element)) return true;
+        if (old.matches("[data-island]")) return false;
+        // What somebody opened stays open.
+        if (old instanceof HTMLDetailsElement && old.open) fresh.setAttribute("open", "");
+        return true;
+      },
+    },
+  });
+  if (before !== undefined) document.activeElement?.scrollIntoView({ block: "nearest" });
+  document.dispatchEvent(new Event("polis:taken"));
+}
+
+/** The page can not be told what changes: it says from when it is. */
+function lost(): void {
+  if (gone !== undefined || strip) return;
+  gone = window.setTimeout(() => {
+    strip = document.createElement("p");
+    strip.className = "strip lost";
+    strip.setAttribute("role", "status");
+    const who = main.dataset.machine ? main.dataset.machine : "Polis";
+    strip.textContent = `Not connected to ${who}: what you see is from ${seen.toLocaleTimeString()}.`;
+    main.before(strip);
+  }, GONE);
+}
+
+function connected(): void {
+  clearTimeout(gone);
+  gone = undefined;
+  strip?.remove();
+  strip = undefined;
+}
+
+function open(): void {
+  const topics = main.dataset.topics ?? "";
+  const wanted = new Set(topics.split(" "));
+  source = new EventSource(`/live?topics=${encodeURIComponent(topics)}`);
+  let first = true;
+  source.onopen = () => {
+    // What happened while it was not connected was not told.
+    if (!first || strip || gone !== undefined) void refresh();
+    first = false;
+    connected();
+  };
+  source.onmessage = (message) => {
+    if (String(message.data).split(" ").some((topic) => wanted.has(topic))) void refresh();
+  };
+  source.onerror = lost;
+}
+
+function close(): void {
+  source?.close();
+  source = undefined;
+}
+
+export function live(): void {
+  const found = document.querySelector<HTMLElement>("main[data-topics]");
+  if (!found) return;
+  main = found;
+  // Browsers keep few connections to a host: a page that nobody sees needs none.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) close();
+    else if (!source) {
+      open();
+      void refresh();
+    }
+  });
+  window.addEventListener("pagehide", close);
+  if (!document.hidden) open();
+}
