@@ -10,6 +10,7 @@
 //! assert!(checked.lab.unwrap().machines.contains("naxos"));
 //! ```
 
+pub mod begin;
 mod check;
 mod clusters;
 mod compose;
