@@ -1,13 +1,24 @@
 //! Setting a machine up: what there is to find before a lab is written, and what is wrong once it runs.
 //!
+//! [`init`] writes the first lab: `look` reads what the machine says of itself, `host` and `ports` make sense of it, and `ask`
+//! has the questions and what is proposed. It never writes over a lab that is there.
+//!
 //! [`diagnose`] looks at a running machine the way a person would who wonders why nothing works: names, ports, clock,
 //! disk, internet, Docker, the lab folder. Each is a [`Check`] with a mark, and where the mark is bad, with what to do.
-//! Nothing here changes anything, starts a program, or takes longer than a few seconds.
+//! It changes nothing, and never starts a program or takes longer than a few seconds.
 
+mod ask;
+mod host;
+mod init;
+mod look;
+mod ports;
+mod report;
 pub mod run;
 
 use serde::Serialize;
 
+pub use ask::{Said, Talk};
+pub use init::{Init, Unbegun, init};
 pub use run::diagnose;
 
 /// One thing that was looked at.

@@ -1,0 +1,263 @@
+//! `polis init`: from what is found, said and answered to a lab folder, and what to do next.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use lab::Options;
+use lab::begin::{self, Names};
+
+use super::ask::{Draft, Gone, Question, Said, Talk};
+use super::host::Host;
+use super::look;
+use super::ports::{self, Seat};
+use super::report::{self, Report};
+use crate::permit::Transport;
+
+/// Where a machine has its lab, and its state.
+const INSTALLED: &str = "/etc/polis/lab";
+/// Where the unit of systemd may be.
+const UNITS: [&str; 3] = [
+    "/etc/systemd/system/polis.service",
+    "/usr/lib/systemd/system/polis.service",
+    "/lib/systemd/system/polis.service",
+];
+
+/// What `polis init` is to do.
+#[derive(Debug)]
+pub struct Init<'i> {
+    /// The folder; without one, the usual place.
+    pub folder: Option<PathBuf>,
+    /// The state folder, if it was named.
+    pub state: Option<PathBuf>,
+    /// What was said on the command line.
+    pub said: Said,
+    /// How the lab is checked.
+    pub options: &'i Options,
+}
+
+/// Why there is no lab.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Unbegun {
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub help: String,
+    /// Whether the command was used wrongly; otherwise it could not be carried out.
+    pub is_misuse: bool,
+}
+
+impl Unbegun {
+    fn misuse(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { what: what.into(), help: help.into(), is_misuse: true }
+    }
+
+    fn failed(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { what: what.into(), help: help.into(), is_misuse: false }
+    }
+
+    fn file(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+        let help = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                "run it as root, or name a folder that is yours: `polis init FOLDER`"
+            }
+            _ => "nothing was written",
+        };
+        Self::failed(format!("can not {doing} `{}`: {error}", path.display()), help)
+    }
+}
+
+impl From<Gone> for Unbegun {
+    fn from(_: Gone) -> Self {
+        Self::failed(
+            "nothing was written",
+            "`polis init` begins anew, `--yes` takes everything that is proposed",
+        )
+    }
+}
+
+/// Whether a port can be had.
+pub(crate) type Seats<'s> = &'s dyn Fn(Transport, SocketAddr) -> Seat;
+
+/// Finds what there is, asks a person where there is one, writes the first lab, and says what to do next.
+///
+/// # Errors
+/// If there is a lab already, an answer is wrong or missing, or the system says no. Then nothing was written.
+pub fn init(init: &Init<'_>, talk: Option<Talk<'_>>) -> Result<String, Unbegun> {
+    let is_root = rustix::process::geteuid().is_root();
+    let folder =
+        init.folder.clone().unwrap_or_else(|| PathBuf::from(if is_root { INSTALLED } else { "lab" }));
+    refuse_to_overwrite(&folder)?;
+    let host = look::host();
+    let mut draft = settle(init, &folder, &host, &look::seat, talk)?;
+    let is_installed = folder == Path::new(INSTALLED);
+    let state = match &init.state {
+        // A key is made where Polis will look for it: where somebody says, or on a machine that it is being installed on.
+        None if is_root && is_installed => Some(PathBuf::from("/var/lib/polis")),
+        state => state.clone(),
+    };
+    if let Some(state) = &state {
+        let made = crate::secret::key::machine(state).map_err(|fault| {
+            Unbegun::failed(fault.to_string(), "name a folder that can be written to: `--state FOLDER`")
+        })?;
+        draft.answers.key = Some(begin::key(&made).map_err(|wrong| mistake(&wrong))?);
+    }
+    if let Some(wrong) = draft.answers.trouble(init.options) {
+        return Err(mistake(&wrong));
+    }
+    write(&folder, &draft.answers.text())?;
+    let report = Report { draft: &draft, host: &host, folder: &folder, state: state.as_deref() };
+    let seats = report.ports(&look::seat);
+    let next = report.next(
+        init.state.as_deref(),
+        is_root,
+        is_root && is_installed && UNITS.iter().any(|unit| Path::new(unit).exists()),
+    );
+    Ok(format!("{}{seats}{next}", report.found()))
+}
+
+/// A lab that Polis made and refuses is not the fault of who asked for it.
+fn mistake(wrong: &begin::Wrong) -> Unbegun {
+    Unbegun::failed(
+        format!("the lab that was made has a fault, which is a mistake of Polis: {wrong}"),
+        "nothing was written; please report it with what you answered",
+    )
+}
+
+/// All answers: those that were said, those of a person if there is one, and what is proposed.
+fn settle(
+    init: &Init<'_>,
+    folder: &Path,
+    host: &Host,
+    seats: Seats<'_>,
+    mut talk: Option<Talk<'_>>,
+) -> Result<Draft, Unbegun> {
+    let (said, options) = (&init.said, init.options);
+    let mut draft = Draft::new().map_err(|wrong| mistake(&wrong))?;
+    if let Some(talk) = &mut talk {
+        talk.tell(&format!(
+            "This writes the first lab of this machine: {}\nEnter takes what stands in brackets. Ctrl-D ends, and nothing is \
+             written.\n\n",
+            folder.join(begin::FILE).display()
+        ))?;
+    }
+    for question in Question::ALL {
+        let proposal = draft.proposal(question, host);
+        let take = |text: &str| draft.with(question, text, host, options);
+        let is_about_port = question == Question::Upstreams;
+        let taken = if is_about_port { taken(&draft, 53, &BOTH, seats) } else { None };
+        let asked = match (said.to(question), &mut talk) {
+            (Some(text), _) => Some(take(&text).map_err(|wrong| {
+                let flag = question.flag();
+                let help = wrong
+                    .help
+                    .map_or_else(|| format!("say another with `{flag}`"), |help| format!("`{flag}`: {help}"));
+                Unbegun::misuse(wrong.what, help)
+            })?),
+            (None, Some(talk)) if taken.is_none() => {
+                if question == Question::Address {
+                    talk.tell(&choice(host))?;
+                }
+                talk.ask(question, &proposal, take)?
+            }
+            _ => None,
+        };
+        draft = match asked {
+            Some(draft) => draft,
+            None if proposal.is_empty() => {
+                return Err(Unbegun::misuse(
+                    question.missing(),
+                    format!("say it with `{}`", question.flag()),
+                ));
+            }
+            None => take(&proposal).map_err(|wrong| {
+                let flag = question.flag();
+                Unbegun::misuse(
+                    format!("what is proposed does not fit: {wrong}"),
+                    format!("say it with `{flag}`"),
+                )
+            })?,
+        };
+        if let (Some((who, places)), Names::Here(upstreams)) = (taken, draft.answers.names.clone()) {
+            let (why, help) =
+                (format!("{who} has {places}"), ports::help(&who, 53) + ". Then take the `#` away");
+            draft.answers.names = Names::LeftOut { upstreams, why, help };
+        }
+    }
+    draft.answers.web_taken = web(&draft, seats);
+    Ok(draft)
+}
+
+/// The addresses that there are, for who is asked for one.
+fn choice(host: &Host) -> String {
+    let all = host.candidates();
+    if all.len() < 2 {
+        return String::new();
+    }
+    let all: Vec<String> = all.iter().map(|own| format!("{} ({})", own.address, own.interface)).collect();
+    format!("It has {}.\n", all.join(", "))
+}
+
+const BOTH: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+
+/// Who has a port at one of the machine's addresses, and where.
+fn taken(draft: &Draft, port: u16, transports: &[Transport], seats: Seats<'_>) -> Option<(String, String)> {
+    let mut found: Option<(String, Vec<String>)> = None;
+    for address in &draft.answers.addresses {
+        for transport in transports {
+            let at = SocketAddr::new(address.0, port);
+            if let Seat::Taken(who) = seats(*transport, at) {
+                let place = format!("{at} ({})", transport.word());
+                found.get_or_insert_with(|| (who, Vec::new())).1.push(place);
+            }
+        }
+    }
+    found.map(|(who, places)| (who, places.join(" and ")))
+}
+
+fn web(draft: &Draft, seats: Seats<'_>) -> Option<String> {
+    let all = [80, 443].iter().filter_map(|port| taken(draft, *port, &[Transport::Tcp], seats));
+    let all: Vec<String> = all.map(|(who, places)| format!("{who} has {places}")).collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+fn refuse_to_overwrite(folder: &Path) -> Result<(), Unbegun> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Unbegun::file("read", folder, &error)),
+    };
+    let is_lab = |path: &Path| path.extension().is_some_and(|extension| extension == "toml");
+    match entries.flatten().map(|entry| entry.path()).find(|path| is_lab(path)) {
+        None => Ok(()),
+        Some(file) => Err(Unbegun::failed(
+            format!("there is a lab already: `{}`", file.display()),
+            format!(
+                "nothing was changed: `polis check {}` says how it is, `polis init FOLDER` begins another",
+                report::word(folder)
+            ),
+        )),
+    }
+}
+
+/// Writes the file whole or not at all, and never over another. Everyone may read it: there is no secret in it, and the
+/// part of Polis that reads it has no privileges.
+fn write(folder: &Path, text: &str) -> Result<(), Unbegun> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    let file = folder.join(begin::FILE);
+    let fault = |error: std::io::Error| Unbegun::file("write", &file, &error);
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(fault)?;
+    let draft = folder.join(format!(".{}.{}", begin::FILE, std::process::id()));
+    let written = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&draft).and_then(
+        |mut own| {
+            own.write_all(text.as_bytes())?;
+            own.sync_all()?;
+            // A link is never put over what is there, unlike a new name.
+            std::fs::hard_link(&draft, &file)?;
+            std::fs::File::open(folder)?.sync_all()
+        },
+    );
+    let _ = std::fs::remove_file(&draft);
+    written.map_err(fault)
+}
