@@ -285,3 +285,245 @@ pub(crate) fn own_of_ipv4(interface: &str, address: Ipv4Addr, mask: Ipv4Addr, ha
     let length = u8::try_from(u32::from(mask).leading_ones()).unwrap_or(32);
     Own { interface: interface.to_owned(), address: address.into(), length, has_one_peer }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn four(interface: &str, address: &str, length: u8) -> Own {
+        Own { interface: interface.into(), address: address.parse().unwrap(), length, has_one_peer: false }
+    }
+
+    pub(crate) fn way(interface: &str, gateway: &str, metric: u32) -> Way {
+        Way { interface: interface.into(), gateway: gateway.parse().unwrap(), metric }
+    }
+
+    /// A machine with one cable, in a house of the usual kind.
+    pub(crate) fn usual() -> Host {
+        Host {
+            name: "naxos\n".into(),
+            own: vec![four("lo", "127.0.0.1", 8), four("eth0", "192.168.1.10", 24)],
+            ways: vec![way("eth0", "192.168.1.1", 100)],
+            resolver: "nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch .\n".into(),
+            timezone: "Europe/Athens\n".into(),
+            localtime: "/usr/share/zoneinfo/Europe/Athens".into(),
+        }
+    }
+
+    const ROUTES: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+wlan0\t00000000\t0101A8C0\t0003\t0\t0\t600\t00000000\t0\t0\t0
+eth0\t00000000\tFE01A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0
+eth0\t0001A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0
+*\t00000000\t00000000\t0200\t0\t0\t0\t00000000\t0\t0\t0
+";
+    const ROUTES_OF_IPV6: &str = "\
+fd000000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth0
+00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe80000000000000021122fffe334455 00000064 00000001 00000000 00000003     eth0
+00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo
+";
+    const OWN_OF_IPV6: &str = "\
+00000000000000000000000000000001 01 80 10 80       lo
+fe80000000000000021122fffe334455 02 40 20 80     eth0
+fd000000000000000000000000000010 02 40 00 80     eth0
+20010db8000000000000000000000010 02 40 00 00     eth0
+20010db8000000001234567812345678 02 40 00 01     eth0
+20010db8000000000000000000000099 02 40 00 20     eth0
+";
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn the_tables_of_the_kernel_are_read() {
+        let ways = ways_of_ipv4(ROUTES);
+        assert_eq!(ways, [way("wlan0", "192.168.1.1", 600), way("eth0", "192.168.1.254", 100)]);
+        assert_eq!(ways_of_ipv6(ROUTES_OF_IPV6), [way("eth0", "fe80::211:22ff:fe33:4455", 100)]);
+        let own: Vec<String> =
+            own_of_ipv6(OWN_OF_IPV6).iter().map(|own| format!("{}/{}", own.address, own.length)).collect();
+        assert_eq!(own, ["fd00::10/64", "2001:db8::10/64"], "what passes is left out");
+        for garbage in ["", "\n", "a b c", "eth0\tx\ty\tz\t0\t0\t0\t0\n", "\u{0}\u{0}"] {
+            assert!(
+                ways_of_ipv4(garbage).is_empty()
+                    && ways_of_ipv6(garbage).is_empty()
+                    && own_of_ipv6(garbage).is_empty()
+            );
+        }
+        let own = own_of_ipv4("eth0", Ipv4Addr::new(10, 0, 0, 5), Ipv4Addr::new(255, 255, 252, 0), false);
+        assert_eq!(own.length, 22);
+    }
+
+    fn proposed(own: Vec<Own>, ways: Vec<Way>) -> (String, String) {
+        let host = Host { own, ways, ..usual() };
+        let words = |all: Vec<String>| all.join(" ");
+        let addresses = host.addresses();
+        let nets =
+            addresses.iter().map(|own| host.network(*own).map_or_else(|why| why, |net| net.to_string()));
+        (words(addresses.iter().map(ToString::to_string).collect()), words(nets.collect()))
+    }
+
+    fn pair(addresses: &str, nets: &str) -> (String, String) {
+        (addresses.to_owned(), nets.to_owned())
+    }
+
+    #[test]
+    fn the_address_on_the_way_to_everywhere_else_is_proposed() {
+        let host = usual();
+        assert_eq!(proposed(host.own.clone(), host.ways.clone()), pair("192.168.1.10", "192.168.1.0/24"));
+        let both = vec![four("wlan0", "192.168.1.11", 24), four("eth0", "192.168.1.10", 24)];
+        let ways = vec![way("wlan0", "192.168.1.1", 600), way("eth0", "192.168.1.1", 100)];
+        assert_eq!(proposed(both.clone(), ways), pair("192.168.1.10", "192.168.1.0/24"));
+        assert_eq!(
+            proposed(both, Vec::new()),
+            pair("192.168.1.11", "192.168.1.0/24"),
+            "no way out: the first"
+        );
+    }
+
+    #[test]
+    fn networks_of_containers_guests_and_tunnels_are_not_proposed() {
+        let others = [
+            "docker0",
+            "veth12ab",
+            "br-0123456789ab",
+            "virbr0",
+            "tailscale0",
+            "wg0",
+            "tun0",
+            "cni0",
+            "podman0",
+            "lxdbr0",
+        ];
+        let mut own: Vec<Own> = others.iter().map(|name| four(name, "172.17.0.1", 16)).collect();
+        own.push(four("lo", "127.0.0.1", 8));
+        own.push(four("eth1", "169.254.7.7", 16));
+        assert_eq!(
+            proposed(own.clone(), vec![way("wg0", "172.17.0.2", 1)]),
+            pair("", ""),
+            "no network at all"
+        );
+        for home in [
+            "eth0",
+            "enp3s0",
+            "wlan0",
+            "br0",
+            "br-lan",
+            "vmbr0",
+            "bond0",
+            "end0",
+            "eno1",
+            "lan0",
+            "losangeles0",
+        ] {
+            let mut own = own.clone();
+            own.push(four(home, "10.0.0.5", 22));
+            assert_eq!(proposed(own, Vec::new()), pair("10.0.0.5", "10.0.0.0/22"), "{home}");
+        }
+    }
+
+    #[test]
+    fn with_ipv6_that_of_the_house_is_proposed_beside_ipv4_and_any_alone() {
+        let six = own_of_ipv6(OWN_OF_IPV6);
+        let mut both = six.clone();
+        both.push(four("eth0", "192.168.1.10", 24));
+        let ways = vec![way("eth0", "192.168.1.1", 100)];
+        assert_eq!(proposed(both, ways.clone()), pair("192.168.1.10 fd00::10", "192.168.1.0/24 fd00::/64"));
+        assert_eq!(proposed(six.clone(), Vec::new()), pair("fd00::10", "fd00::/64"));
+        let global = vec![four("eth0", "2001:db8::10", 64)];
+        assert_eq!(proposed(global.clone(), Vec::new()), pair("2001:db8::10", "2001:db8::/64"));
+        let mut both = global;
+        both.push(four("eth0", "192.168.1.10", 24));
+        assert_eq!(
+            proposed(both, ways),
+            pair("192.168.1.10", "192.168.1.0/24"),
+            "it changes with the provider"
+        );
+    }
+
+    #[test]
+    fn an_address_without_a_network_of_the_house_has_no_zone() {
+        let net = |own: Own| proposed(vec![own], vec![way("eth0", "172.31.1.1", 0)]).1;
+        assert_eq!(net(four("eth0", "10.9.9.9", 32)), "10.9.9.9 is alone in its network");
+        assert_eq!(net(four("eth0", "10.9.9.9", 31)), "10.9.9.9 is alone in its network");
+        assert_eq!(net(four("eth0", "fd00::9", 128)), "fd00::9 is alone in its network");
+        assert!(net(four("eth0", "203.0.113.7", 24)).contains("strangers are next to it"));
+        assert!(
+            net(Own { has_one_peer: true, ..four("ppp0", "10.9.9.9", 24) }).contains("one other machine")
+        );
+        assert!(net(four("eth0", "10.9.9.1", 24)).contains("which a zone has for its router"));
+        let host = Host {
+            ways: vec![way("eth0", "10.9.9.254", 0)],
+            own: vec![four("eth0", "10.9.9.1", 24)],
+            ..usual()
+        };
+        assert_eq!(host.network("10.9.9.1".parse().unwrap()).unwrap().to_string(), "10.9.9.0/24");
+        assert_eq!(net(four("eth0", "100.64.3.9", 10)), "100.64.0.0/10");
+    }
+
+    #[test]
+    fn an_address_that_is_not_here_yet_is_in_a_network_that_is_or_in_one_of_the_usual_size() {
+        let host = Host { own: vec![four("eth0", "10.9.9.9", 20)], ..usual() };
+        let net = |address: &str| {
+            host.network(address.parse().unwrap()).map_or_else(|why| why, |net| net.to_string())
+        };
+        assert_eq!(net("10.9.1.1"), "10.9.0.0/20");
+        assert_eq!(net("192.168.7.7"), "192.168.7.0/24");
+        assert_eq!(net("fd00:7::7"), "fd00:7::/64");
+        assert!(net("9.9.9.9").contains("public"));
+    }
+
+    #[test]
+    fn a_host_name_is_made_a_name() {
+        let named = |name: &str| Host { name: name.into(), ..usual() }.machine().unwrap_or_default();
+        let cases = [
+            ("naxos\n", "naxos"),
+            ("Naxos.lab.example.net", "naxos"),
+            ("My_Server 2", "my-server-2"),
+            ("DESKTOP-4711", "desktop-4711"),
+            ("-box-", "box"),
+            ("3d-printer", "3d-printer"),
+            ("42", "host-42"),
+            ("dns", "host-dns"),
+            ("büro", "bro"),
+            ("localhost.localdomain", ""),
+            ("(none)", ""),
+            ("", ""),
+            ("___", ""),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(named(name), expected, "{name}");
+        }
+        assert_eq!(named(&"x".repeat(90)).len(), 60);
+    }
+
+    #[test]
+    fn a_search_domain_is_taken_if_it_is_likely_of_the_house() {
+        let domain = |text: &str| Host { resolver: text.into(), ..usual() }.domain().unwrap_or_default();
+        let cases = [
+            ("search lab.example.net\nnameserver 127.0.0.1\n", "lab.example.net"),
+            ("# written by NetworkManager\nnameserver 127.0.0.1\n", ""),
+            ("domain Home.Example.Net.\n", "home.example.net"),
+            ("search fritz.box lab.home.arpa\n", "lab.home.arpa"),
+            ("search example.net\n", ""),
+            ("search lan\n", ""),
+            ("search .\n", ""),
+            ("search a.b.local default.svc.cluster.local\n", ""),
+            ("search tail1234.ts.net eu-west-1.compute.internal\n", ""),
+            ("search bad_name.x.y\n", ""),
+            ("searching lab.example.net\n", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(domain(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_time_zone_is_the_link_or_the_file() {
+        let zone = |timezone: &str, localtime: &str| {
+            let host = Host { timezone: timezone.into(), localtime: localtime.into(), ..usual() };
+            host.timezone().unwrap_or_default()
+        };
+        assert_eq!(zone("Europe/Athens\n", ""), "Europe/Athens");
+        assert_eq!(zone("Europe/Athens\n", "../usr/share/zoneinfo/Europe/Vienna"), "Europe/Vienna");
+        assert_eq!(zone("", "/usr/share/zoneinfo/posix/Europe/Vienna"), "Europe/Vienna");
+        assert_eq!(zone("# none\nEtc/UTC\n", "/etc/somewhere"), "Etc/UTC");
+        assert_eq!(zone("Mars/Olympus", ""), "");
+    }
+}

@@ -261,3 +261,186 @@ fn write(folder: &Path, text: &str) -> Result<(), Unbegun> {
     let _ = std::fs::remove_file(&draft);
     written.map_err(fault)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::host::tests::{four, usual, way};
+    use super::*;
+    use crate::state::tests::Scratch;
+
+    fn options() -> Options {
+        Options { runs: &[lab::model::ServiceName::Dns], fetches_lists: false, ..Options::at("2026-11-24") }
+    }
+
+    fn free(_: Transport, _: SocketAddr) -> Seat {
+        Seat::Free
+    }
+
+    fn dnsmasq(_: Transport, at: SocketAddr) -> Seat {
+        if at.port() == 53 { Seat::Taken("dnsmasq (process 812)".into()) } else { Seat::Free }
+    }
+
+    /// The lab of a machine where nothing is asked, or what is wrong.
+    fn quietly(host: &Host, said: Said, seats: Seats<'_>) -> Result<Draft, String> {
+        let options = options();
+        let init = Init { folder: None, state: None, said, options: &options };
+        settle(&init, Path::new("lab"), host, seats, None)
+            .map_err(|wrong| format!("{}; {}", wrong.what, wrong.help))
+    }
+
+    /// The lab of a machine where a person writes these lines, and what the person reads.
+    fn talking(host: &Host, lines: &str) -> (Result<String, String>, String) {
+        let options = options();
+        let init = Init { folder: None, state: None, said: Said::default(), options: &options };
+        let (mut listen, mut say) = (lines.as_bytes(), Vec::new());
+        let talk = Talk { listen: &mut listen, say: &mut say };
+        let done = settle(&init, Path::new("lab"), host, &free, Some(talk));
+        let done = done.map(|draft| draft.answers.text()).map_err(|wrong| wrong.what);
+        (done, String::from_utf8(say).unwrap())
+    }
+
+    #[test]
+    fn what_is_found_is_enough_for_a_lab() {
+        let draft = quietly(&usual(), Said::default(), &free).unwrap();
+        let text = draft.answers.text();
+        for part in [
+            "name = \"home\"",
+            "domain = \"lab.home.arpa\"",
+            "timezone = \"Europe/Athens\"",
+            "\nlan = { site = \"home\", cidr = \"192.168.1.0/24\" }",
+            "\n[machines.naxos]\naddress = \"192.168.1.10\"",
+            "\n[dns]\non = \"naxos\"\nupstreams = [\"9.9.9.9\", \"1.1.1.1\"]",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_router_that_is_not_the_first_is_written() {
+        let host = Host { ways: vec![way("eth0", "192.168.1.254", 0)], ..usual() };
+        let text = quietly(&host, Said::default(), &free).unwrap().answers.text();
+        assert!(text.contains("gateway = \"192.168.1.254\""), "{text}");
+        let said = Said { gateway: vec!["192.168.1.253".into()], ..Said::default() };
+        assert!(quietly(&host, said, &free).unwrap().answers.text().contains("gateway = \"192.168.1.253\""));
+    }
+
+    #[test]
+    fn a_taken_port_leaves_the_name_server_out_with_its_reason() {
+        let draft = quietly(&usual(), Said::default(), &dnsmasq).unwrap();
+        let text = draft.answers.text();
+        assert!(!text.contains("\n[dns]") && text.contains("\n#[dns]\n#on = \"naxos\"\n"), "{text}");
+        let why = "dnsmasq (process 812) has 192.168.1.10:53 (udp) and 192.168.1.10:53 (tcp)";
+        assert!(text.contains(why) && text.contains("stop dnsmasq"), "{text}");
+        let host = usual();
+        let report = Report { draft: &draft, host: &host, folder: Path::new("/a b/it's"), state: None };
+        assert!(report.found().contains(&format!("names     left out: {why}\n")), "{}", report.found());
+        let next = report.next(None, false, false);
+        assert!(next.contains("polis run --lab '/a b/it'\\''s' --machine naxos\n"), "{next}");
+        assert!(["1. ", "2. ", "3. "].iter().all(|number| next.contains(number)), "{next}");
+        let all = |_, _| Seat::Taken("nginx (process 7)".into());
+        let said = report.ports(&all);
+        assert!(said.contains("192.168.1.10:8420") && said.contains("127.0.0.1:8421"), "{said}");
+        assert!(
+            quietly(&usual(), Said::default(), &all)
+                .unwrap()
+                .answers
+                .web_taken
+                .unwrap()
+                .contains("192.168.1.10:443")
+        );
+    }
+
+    #[test]
+    fn what_can_not_be_found_is_asked_for_by_its_flag() {
+        let nowhere = Host { own: vec![four("lo", "127.0.0.1", 8)], ..usual() };
+        let wrong = quietly(&nowhere, Said::default(), &free).unwrap_err();
+        assert!(wrong.contains("no address") && wrong.ends_with("say it with `--address`"), "{wrong}");
+        let nameless = Host { name: "localhost".into(), ..usual() };
+        assert!(quietly(&nameless, Said::default(), &free).unwrap_err().ends_with("say it with `--machine`"));
+        let said = Said { address: vec!["10.0.0.9".into()], ..Said::default() };
+        let text = quietly(&nowhere, said, &free).unwrap().answers.text();
+        assert!(text.contains("cidr = \"10.0.0.0/24\""), "{text}");
+    }
+
+    #[test]
+    fn odd_hosts_have_a_lab_too() {
+        let hosts = [
+            ("public", vec![four("eth0", "203.0.113.7", 24)]),
+            ("alone", vec![four("eth0", "10.0.0.5", 32)]),
+            ("router", vec![four("eth0", "192.168.1.1", 24)]),
+            ("both", vec![four("eth0", "192.168.1.10", 24), four("eth0", "fd00::10", 64)]),
+            ("mixed", vec![four("eth0", "203.0.113.7", 24), four("eth0", "fd00::10", 64)]),
+            ("twice", vec![four("eth0", "fd00::10", 64), four("eth0", "fd00::11", 64)]),
+            ("six", vec![four("eth0", "2001:db8::10", 64)]),
+            ("lan", vec![four("eth0", "192.168.1.10", 24)]),
+            ("dns", vec![four("eth0", "192.168.1.10", 24)]),
+        ];
+        for (name, own) in hosts {
+            let host = Host { name: name.into(), own, ..usual() };
+            let draft =
+                quietly(&host, Said::default(), &free).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
+            let has_zone = draft.answers.text().contains("\n[zones]");
+            assert_eq!(has_zone, !matches!(name, "public" | "alone" | "router" | "mixed"), "{name}");
+            if name == "six" {
+                assert!(draft.answers.text().contains("\"2620:fe::fe\""));
+            }
+        }
+    }
+
+    #[test]
+    fn a_person_is_asked_and_told_why_an_answer_is_wrong() {
+        let lines = "My Lab\nattic\nx.local\nlab.example.net\n42\n\n10.0.0\n10.0.0.7\n10.0.1.0/24\nnone\nquad9\n9.9.9.9\n\n";
+        let (text, said) = talking(&usual(), lines);
+        assert!(said.contains("What is the lab called? [home] "), "{said}");
+        for wrong in [
+            "`My Lab` can not",
+            "`x.local` belongs",
+            "`42` can not",
+            "`10.0.0` is not",
+            "in no zone",
+            "`quad9` is not",
+        ] {
+            assert!(said.contains(wrong), "{wrong}: {said}");
+        }
+        assert!(said.contains("Under which domain are its names? [attic.home.arpa] "), "{said}");
+        let text = text.unwrap_or_else(|wrong| panic!("{wrong}: {said}"));
+        for part in [
+            "name = \"attic\"",
+            "domain = \"lab.example.net\"",
+            "address = \"10.0.0.7\"",
+            "it was chosen so",
+            "[\"9.9.9.9\"]",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn enter_takes_everything_and_the_end_writes_nothing() {
+        let (text, said) = talking(&usual(), "\n\n\n\n\n\n\n");
+        assert_eq!(text.unwrap(), quietly(&usual(), Said::default(), &free).unwrap().answers.text());
+        assert_eq!(said.matches('[').count(), 7, "{said}");
+        for lines in ["", "\n\n", "home\nlab.home.arpa\nnaxos\n192.168.1.10\n\n\n"] {
+            assert_eq!(talking(&usual(), lines).0, Err("nothing was written".to_owned()));
+        }
+        let nowhere = Host { own: Vec::new(), ..usual() };
+        let (text, said) = talking(&nowhere, "\n\n\n\n192.168.1.10\n\n\n\n");
+        assert!(text.is_ok() && said.contains("there is nothing to propose: write an answer"), "{said}");
+    }
+
+    #[test]
+    fn a_lab_that_is_there_is_never_written_over() {
+        let scratch = Scratch::new();
+        let folder = scratch.path().join("deep/lab");
+        write(&folder, "one").unwrap();
+        let read = || std::fs::read_to_string(folder.join("lab.toml")).unwrap();
+        assert!(refuse_to_overwrite(&folder).unwrap_err().what.contains("there is a lab already"));
+        // Somebody else was faster.
+        assert!(write(&folder, "two").unwrap_err().what.contains("can not write"));
+        assert_eq!((read().as_str(), std::fs::read_dir(&folder).unwrap().count()), ("one", 1));
+        std::fs::rename(folder.join("lab.toml"), folder.join("network.toml")).unwrap();
+        assert!(refuse_to_overwrite(&folder).is_err(), "any file of a lab is one");
+        assert!(refuse_to_overwrite(&folder.join("network.toml")).unwrap_err().what.contains("can not read"));
+        assert!(refuse_to_overwrite(&scratch.path().join("new")).is_ok());
+    }
+}

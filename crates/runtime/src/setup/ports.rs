@@ -123,3 +123,65 @@ pub(crate) fn help(who: &str, port: u16) -> String {
         name => format!("stop {name}, or let it listen elsewhere"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 3500007F:0035 00000000:0000 0A 00000000:00000000 00:00000000 00000000   101        0 4711 1 0000000000000000 100 0 0 10 0
+   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4712 1 0000000000000000 100 0 0 10 0
+   2: 0A01A8C0:0016 0201A8C0:D431 01 00000000:00000000 00:00000000 00000000     0        0 4713 1 0000000000000000 100 0 0 10 0
+   3: 0A01A8C0:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000    33        0 4714 1 0000000000000000 100 0 0 10 0
+";
+    const UDP6: &str = "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+   0: 00000000000000000000000000000000:0035 00000000000000000000000000000000:0000 07 00000000:00000000 00:00000000 00000000   999        0 4715 2 0000000000000000 0
+   1: 000000FD000000000000000010000000:0035 00000000000000000000000000000000:0000 07 00000000:00000000 00:00000000 00000000   999        0 4716 2 0000000000000000 0
+   2: 000000FD000000000000000010000000:D000 000000FD000000000000000001000000:0035 01 00000000:00000000 00:00000000 00000000   999        0 4717 2 0000000000000000 0
+";
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn what_listens_is_found_at_its_port_and_address() {
+        let mut all = listening(TCP, Transport::Tcp);
+        all.extend(listening(UDP6, Transport::Udp));
+        let places: Vec<String> = all.iter().map(|own| own.at.to_string()).collect();
+        assert_eq!(
+            places,
+            ["127.0.0.53:53", "0.0.0.0:22", "192.168.1.10:80", "[::]:53", "[fd00::10]:53"],
+            "connections are not listening"
+        );
+        let found = |transport, at: &str| {
+            let found = in_the_way(&all, transport, at.parse().unwrap());
+            found.iter().map(|own| own.inode).collect::<Vec<_>>()
+        };
+        let tcp = Transport::Tcp;
+        assert_eq!(found(tcp, "192.168.1.10:53"), [0; 0], "the stub of systemd-resolved is not in the way");
+        assert_eq!(found(tcp, "127.0.0.53:53"), [4711]);
+        assert_eq!(found(tcp, "192.168.1.10:22"), [4712]);
+        assert_eq!(found(tcp, "[fd00::10]:22"), [0; 0]);
+        assert_eq!((found(tcp, "192.168.1.10:80"), found(tcp, "192.168.1.11:80")), (vec![4714], vec![]));
+        assert_eq!(found(tcp, "0.0.0.0:80"), [4714]);
+        assert_eq!(found(Transport::Udp, "192.168.1.10:53"), [4715]);
+        assert_eq!(found(Transport::Udp, "[fd00::10]:53"), [4715, 4716]);
+        for garbage in ["", "x\n", "x\n 0: zz:zz 0 0A 0 0 0 0 0 0\n", "x\n 0: ééééé:0035 0 0A 0 0 0 0 0 0\n"]
+        {
+            assert!(listening(garbage, tcp).is_empty());
+        }
+    }
+
+    #[test]
+    fn owners_are_said_as_far_as_they_are_known() {
+        assert_eq!(inode("socket:[4711]"), Some(4711));
+        assert_eq!((inode("/dev/null"), inode("socket:[x]")), (None, None));
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nsystemd-resolve:x:101:103::/:/usr/sbin/nologin\n";
+        assert_eq!((user(passwd, 101), user(passwd, 7)), (Some("systemd-resolve"), None));
+        assert_eq!(owner(Some(("dns\u{7}masq\n", 812)), None), "dns?masq (process 812)");
+        assert_eq!(owner(None, user(passwd, 101)), "a program of the user systemd-resolve");
+        assert_eq!(owner(None, None), "a program");
+        assert!(help("dnsmasq (process 812)", 53).contains("stop dnsmasq"));
+        assert!(help("docker-proxy (process 9)", 53).contains("docker ps --filter publish=53"));
+        assert!(help("a program of the user x", 80).contains("ss -lnp 'sport = :80'"));
+        assert_eq!(help("nginx (process 7)", 80), "stop nginx, or let it listen elsewhere");
+    }
+}
