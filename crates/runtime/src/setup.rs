@@ -5,13 +5,15 @@
 //!
 //! [`diagnose`] looks at a running machine the way a person would who wonders why nothing works: names, ports, clock,
 //! disk, internet, Docker, the lab folder. Each is a [`Check`] with a mark, and where the mark is bad, with what to do.
-//! It changes nothing, and never starts a program or takes longer than a few seconds.
+//! What is found is judged in `judge`. It changes nothing, and never starts a program or takes longer than a few seconds.
 
 mod ask;
 mod host;
 mod init;
+mod judge;
 mod look;
 mod ports;
+mod question;
 mod report;
 pub mod run;
 

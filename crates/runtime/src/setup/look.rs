@@ -1,13 +1,16 @@
-//! Reads what a machine says of itself: files of `/proc` and `/etc`, and whether a port can be had. No decisions.
+//! Reads what a machine says of itself: files of `/proc` and `/etc`, and whether a port can be had. No decisions. Nothing stays
+//! changed: a port is given back, and a file that is written is removed.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use nix::net::if_::InterfaceFlags;
 
 use super::host::{Host, Own, own_of_ipv4, own_of_ipv6, ways_of_ipv4, ways_of_ipv6};
+use super::judge::{ClockSigns, Room};
 use super::ports::{self, Listening, Seat};
 use crate::permit::Transport;
 
@@ -82,6 +85,16 @@ pub(crate) fn holder(known: &[Listening], transport: Transport, at: SocketAddr) 
     }
 }
 
+/// The port that a socket of this process listens at, with an address.
+pub(crate) fn own_port(transport: Transport, address: IpAddr) -> Option<SocketAddr> {
+    let own: Vec<u64> = sockets(Path::new("/proc/self")).collect();
+    let is_it = |socket: &Listening| socket.transport == transport && socket.at.ip() == address;
+    listening()
+        .into_iter()
+        .find(|socket| is_it(socket) && own.contains(&socket.inode))
+        .map(|socket| socket.at)
+}
+
 fn held(holders: &[&Listening]) -> Seat {
     if holders.iter().any(|holder| is_own(holder.inode)) {
         return Seat::Own;
@@ -127,4 +140,54 @@ fn programs(holders: &[&Listening]) -> BTreeMap<u64, (String, u32)> {
         }
     }
     found
+}
+
+/// What there is to see of who sets the clock.
+pub(crate) fn clock_signs(is_set: bool) -> ClockSigns {
+    const KEEPERS: [(&str, &str, &str); 5] = [
+        ("/run/chrony/chronyd.pid", "chrony", "chronyc tracking"),
+        ("/run/chronyd.pid", "chrony", "chronyc tracking"),
+        ("/run/ntpd.pid", "ntpd", "ntpq -p"),
+        ("/run/openntpd.pid", "openntpd", "ntpctl -s status"),
+        ("/run/systemd/timesync", "systemd-timesyncd", "timedatectl timesync-status"),
+    ];
+    let is_there = |path: &str| Path::new(path).exists();
+    ClockSigns {
+        is_set,
+        is_synchronised: is_there("/run/systemd/timesync/synchronized"),
+        is_contained: is_there("/run/systemd/container")
+            || is_there("/.dockerenv")
+            || is_there("/run/.containerenv"),
+        keeper: KEEPERS.iter().find(|(path, ..)| is_there(path)).map(|(_, name, how)| (*name, *how)),
+    }
+}
+
+/// The room in the file system of a folder.
+pub(crate) fn room(folder: &Path) -> Result<Room, String> {
+    let told = rustix::fs::statvfs(folder).map_err(|error| std::io::Error::from(error).to_string())?;
+    let bytes = |blocks: u64| blocks.saturating_mul(told.f_frsize);
+    Ok(Room {
+        free: bytes(told.f_bavail),
+        whole: bytes(told.f_blocks),
+        // Some file systems make room for files as they need it, and count none.
+        is_out_of_files: told.f_files > 0 && told.f_favail == 0,
+    })
+}
+
+/// Writes a few bytes to a file of a folder, and removes it.
+pub(crate) fn written(folder: &Path) -> Result<(), String> {
+    let path = folder.join(format!("probe.{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let done = File::create_new(&path).and_then(|mut file| {
+        file.write_all(&[0; 4096])?;
+        file.sync_all()
+    });
+    let _ = std::fs::remove_file(&path);
+    done.map_err(|error| error.to_string())
+}
+
+/// Who this process is: the name of its user, or the number.
+pub(crate) fn user() -> String {
+    let number = rustix::process::geteuid().as_raw();
+    ports::user(&read("/etc/passwd"), number).map_or_else(|| number.to_string(), str::to_owned)
 }
