@@ -239,3 +239,32 @@ fn it_finds_the_address_and_the_network_and_who_has_the_port_of_names() {
     wait_for("the network asks it", || ask("naxos.lab.example.net") == "192.168.77.10");
     drop((running, stub));
 }
+
+/// In file systems of its own, so that the machine's are left alone.
+#[test]
+fn root_gets_a_lab_in_its_place_with_a_key_and_is_told_of_the_unit() {
+    let test = "root_gets_a_lab_in_its_place_with_a_key_and_is_told_of_the_unit";
+    if !has_houses(test, &["unshare", "mount"]) {
+        return;
+    }
+    let script = "set -e; umask 077; mount -t tmpfs none /etc; mount -t tmpfs none /var/lib; \
+                  mkdir -p /etc/systemd/system; touch /etc/systemd/system/polis.service; \
+                  \"$0\" init --yes --machine naxos --address 192.168.77.10; cat /etc/polis/lab/lab.toml; \
+                  stat -c 'mode %a' /etc/polis /etc/polis/lab /etc/polis/lab/lab.toml /var/lib/polis/machine.key; \
+                  \"$0\" check";
+    let mut command = program("unshare");
+    command.args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_polis")]).current_dir("/");
+    let said = run(command.env_remove("POLIS_STATE").env_remove("POLIS_LAB"));
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    for part in [
+        "wrote /etc/polis/lab/lab.toml",
+        "key       its private half is in /var/lib/polis/machine.key",
+        "2. start it: systemctl enable --now polis\n",
+        "3. see how it is: polis setup prints",
+        "\nkey = \"ssh-ed25519 ",
+        "mode 755\nmode 755\nmode 644\nmode 600\n",
+        "home: no errors, no warnings",
+    ] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+}

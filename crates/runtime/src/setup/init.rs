@@ -1,11 +1,13 @@
 //! `polis init`: from what is found, said and answered to a lab folder, and what to do next.
 
+use std::fs::{File, Permissions};
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use lab::Options;
-use lab::begin::{self, Names};
+use lab::begin::{self, Names, Network};
 
 use super::ask::{Draft, Gone, Question, Said, Talk};
 use super::host::Host;
@@ -106,7 +108,8 @@ pub fn init(init: &Init<'_>, talk: Option<Talk<'_>>) -> Result<String, Unbegun> 
     if let Some(wrong) = draft.answers.trouble(init.options) {
         return Err(mistake(&wrong));
     }
-    write(&folder, &draft.answers.text())?;
+    let readers = if is_root { Readers::Everyone } else { Readers::AsUsual };
+    write(&folder, &draft.answers.text(), readers)?;
     let report = Report { draft: &draft, host: &host, folder: &folder, state: state.as_deref() };
     let seats = report.ports(&look::seat);
     let next = report.next(
@@ -146,7 +149,7 @@ fn settle(
         let proposal = draft.proposal(question, host);
         let take = |text: &str| draft.with(question, text, host, options);
         let is_about_port = question == Question::Upstreams;
-        let taken = if is_about_port { taken(&draft, 53, &BOTH, seats) } else { None };
+        let obstacle = if is_about_port { obstacle(&draft, seats) } else { None };
         let asked = match (said.to(question), &mut talk) {
             (Some(text), _) => Some(take(&text).map_err(|wrong| {
                 let flag = question.flag();
@@ -155,7 +158,7 @@ fn settle(
                     .map_or_else(|| format!("say another with `{flag}`"), |help| format!("`{flag}`: {help}"));
                 Unbegun::misuse(wrong.what, help)
             })?),
-            (None, Some(talk)) if taken.is_none() => {
+            (None, Some(talk)) if obstacle.is_none() => {
                 if question == Question::Address {
                     talk.tell(&choice(host))?;
                 }
@@ -179,9 +182,7 @@ fn settle(
                 )
             })?,
         };
-        if let (Some((who, places)), Names::Here(upstreams)) = (taken, draft.answers.names.clone()) {
-            let (why, help) =
-                (format!("{who} has {places}"), ports::help(&who, 53) + ". Then take the `#` away");
+        if let (Some((why, help)), Names::Here(upstreams)) = (obstacle, draft.answers.names.clone()) {
             draft.answers.names = Names::LeftOut { upstreams, why, help };
         }
     }
@@ -200,6 +201,28 @@ fn choice(host: &Host) -> String {
 }
 
 const BOTH: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+
+/// Why there is no name server yet, and what to do: something has its port, or nobody could ask it.
+fn obstacle(draft: &Draft, seats: Seats<'_>) -> Option<(String, String)> {
+    if let Some((who, places)) = taken(draft, 53, &BOTH, seats) {
+        let help = ports::help(&who, 53);
+        return Some((format!("{who} has {places}"), format!("{help}. Then take the `#` away")));
+    }
+    let has_zone = matches!(draft.answers.network, Network::Zone { .. });
+    // Clients of private networks are answered without a zone.
+    let is_private = draft.answers.addresses.iter().all(|own| is_private(own.0));
+    (!has_zone && !is_private).then(|| {
+        let why = "it answers only networks of the lab and private ones, and this machine is in neither";
+        (why.to_owned(), "write a network that is yours alone as a zone. Then take the `#` away".to_owned())
+    })
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(four) => four.is_private() || four.is_loopback() || four.is_link_local(),
+        IpAddr::V6(six) => six.is_unique_local() || six.is_loopback() || six.is_unicast_link_local(),
+    }
+}
 
 /// Who has a port at one of the machine's addresses, and where.
 fn taken(draft: &Draft, port: u16, transports: &[Transport], seats: Seats<'_>) -> Option<(String, String)> {
@@ -241,25 +264,47 @@ fn refuse_to_overwrite(folder: &Path) -> Result<(), Unbegun> {
     }
 }
 
-/// Writes the file whole or not at all, and never over another. Everyone may read it: there is no secret in it, and the
-/// part of Polis that reads it has no privileges.
-fn write(folder: &Path, text: &str) -> Result<(), Unbegun> {
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+/// Writes the file whole or not at all, and never over another.
+fn write(folder: &Path, text: &str, readers: Readers) -> Result<(), Unbegun> {
     let file = folder.join(begin::FILE);
-    let fault = |error: std::io::Error| Unbegun::file("write", &file, &error);
-    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(fault)?;
     let draft = folder.join(format!(".{}.{}", begin::FILE, std::process::id()));
-    let written = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&draft).and_then(
-        |mut own| {
-            own.write_all(text.as_bytes())?;
-            own.sync_all()?;
-            // A link is never put over what is there, unlike a new name.
-            std::fs::hard_link(&draft, &file)?;
-            std::fs::File::open(folder)?.sync_all()
-        },
-    );
+    let written = make(folder, readers).and_then(|()| {
+        let mut own = File::create_new(&draft)?;
+        own.write_all(text.as_bytes())?;
+        if readers == Readers::Everyone {
+            own.set_permissions(Permissions::from_mode(0o644))?;
+        }
+        own.sync_all()?;
+        // A link is never put over what is there, unlike a new name.
+        std::fs::hard_link(&draft, &file)?;
+        File::open(folder)?.sync_all()
+    });
     let _ = std::fs::remove_file(&draft);
-    written.map_err(fault)
+    written.map_err(|error| Unbegun::file("write", &file, &error))
+}
+
+/// Who may read what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readers {
+    /// Those whom the person lets read their files.
+    AsUsual,
+    /// Everyone: root writes it, and the part of Polis that reads it has no privileges. There is no secret in it.
+    Everyone,
+}
+
+/// Makes a folder and those that it is in, where they are not there.
+fn make(folder: &Path, readers: Readers) -> std::io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent() {
+        make(above, readers)?;
+    }
+    std::fs::create_dir(folder)?;
+    match readers {
+        Readers::AsUsual => Ok(()),
+        Readers::Everyone => std::fs::set_permissions(folder, Permissions::from_mode(0o755)),
+    }
 }
 
 #[cfg(test)]
@@ -381,6 +426,8 @@ mod tests {
                 quietly(&host, Said::default(), &free).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
             let has_zone = draft.answers.text().contains("\n[zones]");
             assert_eq!(has_zone, !matches!(name, "public" | "alone" | "router" | "mixed"), "{name}");
+            let has_names = draft.answers.text().contains("\n[dns]");
+            assert_eq!(has_names, !matches!(name, "public" | "mixed"), "{name}");
             if name == "six" {
                 assert!(draft.answers.text().contains("\"2620:fe::fe\""));
             }
@@ -432,11 +479,11 @@ mod tests {
     fn a_lab_that_is_there_is_never_written_over() {
         let scratch = Scratch::new();
         let folder = scratch.path().join("deep/lab");
-        write(&folder, "one").unwrap();
+        write(&folder, "one", Readers::Everyone).unwrap();
         let read = || std::fs::read_to_string(folder.join("lab.toml")).unwrap();
         assert!(refuse_to_overwrite(&folder).unwrap_err().what.contains("there is a lab already"));
         // Somebody else was faster.
-        assert!(write(&folder, "two").unwrap_err().what.contains("can not write"));
+        assert!(write(&folder, "two", Readers::AsUsual).unwrap_err().what.contains("can not write"));
         assert_eq!((read().as_str(), std::fs::read_dir(&folder).unwrap().count()), ("one", 1));
         std::fs::rename(folder.join("lab.toml"), folder.join("network.toml")).unwrap();
         assert!(refuse_to_overwrite(&folder).is_err(), "any file of a lab is one");

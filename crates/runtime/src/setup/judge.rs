@@ -301,7 +301,11 @@ pub(crate) fn internet(reached: &[Reached], has_way: bool) -> Check {
         _ if reached.is_empty() => unknown("internet", "no name server is known that could be asked in the clear", "`ping 9.9.9.9` shows whether there is a way"),
         0 if !has_way => bad("internet", format!("this machine has no way out: {words}"), "it has no default route: look at `ip route`, and at the gateway that its network settings name"),
         0 if over_tcp => bad("internet", words, "something on the way lets no UDP to port 53 through: allow it on the router, or name another server in `dns.upstreams`"),
-        0 if is_refused => bad("internet", words, "name another server in `dns.upstreams`, such as \"9.9.9.9\""),
+        0 if is_refused => bad(
+            "internet",
+            words,
+            "something on the way may answer in their place: name another server in `dns.upstreams`, such as that of your router",
+        ),
         0 => bad("internet", words, "look whether the router is online; if it is, it may keep others' name servers away: name one in `dns.upstreams` that it lets through, such as its own address"),
         count if count == reached.len() => good("internet", words),
         _ => Check { help: Some("names are answered all the same, later; name another server in `dns.upstreams` if this stays so".to_owned()), ..good("internet", words) },
@@ -317,7 +321,7 @@ pub(crate) fn docker_is_for(lab: &Lab, machine: &MachineName) -> Option<String> 
     match (app, runs.map(|runs| **runs), follows) {
         (Some((name, _)), ..) => Some(format!("the app {name}")),
         (None, Some(Runs::Docker), _) => Some("`runs = \"docker\"`".to_owned()),
-        (None, None, true) => Some("the proxy, which follows its labels".to_owned()),
+        (None, None, true) => Some("the proxy with `docker = \"labels\"`".to_owned()),
         (None, None, false) => None,
     }
 }
@@ -518,7 +522,7 @@ mod tests {
         assert!(said(&[(&silent, Some(&silent))], false).contains("it has no default route"));
         let tcp = said(&[(&silent, Some(&answer))], true);
         assert!(tcp.starts_with("Bad ") && tcp.contains("lets no UDP to port 53 through"), "{tcp}");
-        assert!(said(&[(&refused, None)], true).contains("refuses to answer; name another server"));
+        assert!(said(&[(&refused, None)], true).contains("refuses to answer; something on the way"));
         assert!(said(&[], true).starts_with("Unknown "));
     }
 
@@ -532,7 +536,7 @@ mod tests {
         assert_eq!((needs("", "naxos"), needs(app, "anafi")), (None, None));
         assert_eq!(needs(app, "naxos").as_deref(), Some("the app wiki"));
         let proxy = "[proxy]\non = \"naxos\"\ndocker = \"labels\"\n";
-        assert!(needs(proxy, "naxos").unwrap().contains("follows its labels"));
+        assert!(needs(proxy, "naxos").unwrap().contains("the proxy with"));
         assert_eq!(needs(&proxy.replace("labels", "off"), "naxos"), None);
         assert_eq!(
             needs("[machines.paros]\nruns = \"docker\"\n", "paros").as_deref(),

@@ -27,6 +27,7 @@ use crate::node::{Worker, folder};
 use crate::overlay::{self, Entry};
 use crate::record::Record;
 use crate::service::{Context, Given, LabFolder};
+use crate::setup::{Check, diagnose};
 use crate::state::State;
 use crate::store::Store;
 use crate::supervisor::Supervisor;
@@ -170,6 +171,23 @@ impl Node {
             self.addresses.lock().await.set(held, &self.context.helper, &self.context.conditions).await;
         }
         drop(applying);
+    }
+
+    /// How everything around this machine is, for the page that a person opens when nothing works; none before it follows
+    /// a lab.
+    #[expect(dead_code, reason = "the page that shows it comes with the pages")]
+    pub(crate) async fn diagnose(&self) -> Option<Vec<Check>> {
+        let followed = self.followed()?;
+        let overlay = self.read_overlay().await;
+        let given = Given {
+            lab: &followed.lab,
+            follows: &followed.follows,
+            machine: &self.machine,
+            overlay: &overlay,
+            listen: self.worker.listen,
+        };
+        let services = self.supervisor().runs();
+        Some(diagnose(&self.worker, &given, &self.context, &services).await)
     }
 
     /// The machine that goes before this one with a service. In a demonstration all addresses are here at once, so the first
