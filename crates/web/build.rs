@@ -31,7 +31,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn asset(table: &mut String, built: &Path, out: &Path, name: &str, file: &str) -> Result<(), Box<dyn std::error::Error>> {
+fn asset(
+    table: &mut String,
+    built: &Path,
+    out: &Path,
+    name: &str,
+    file: &str,
+) -> Result<(), Box<dyn std::error::Error>> {
     let path = built.join(file).canonicalize()?;
     let body = fs::read(&path)?;
     let compressed = out.join(format!("{file}.gz"));

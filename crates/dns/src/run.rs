@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use lab::model::ServiceName;
 use runtime::{
-    Clock, Conditions, Context, Fault, Given, Helper, LabFolder, Permit, Service, Transport as Carrier, Unhelped,
+    Clock, Conditions, Context, Fault, Given, Helper, LabFolder, Permit, Service, Transport as Carrier,
+    Unhelped,
 };
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Mutex, Semaphore, mpsc};

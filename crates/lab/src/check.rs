@@ -12,6 +12,7 @@ mod ports;
 mod proxy;
 mod secrets;
 mod services;
+mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,7 @@ use crate::tree::{Entry, Kind, Node, Table, merge, parse_toml};
 use crate::value::Date;
 
 pub use secrets::{SecretUse, recipients, recipients_path, secret_path, secret_uses};
+pub use summary::{counted, summary};
 
 /// What a check depends on besides the folder.
 #[derive(Clone, Debug)]

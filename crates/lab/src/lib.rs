@@ -10,6 +10,7 @@
 //! assert!(checked.lab.unwrap().machines.contains("naxos"));
 //! ```
 
+pub mod begin;
 mod check;
 mod clusters;
 mod compose;
@@ -29,7 +30,10 @@ mod source;
 mod tree;
 pub mod value;
 
-pub use check::{Checked, Options, SecretUse, check, recipients, recipients_path, secret_path, secret_uses};
+pub use check::{
+    Checked, Options, SecretUse, check, counted, recipients, recipients_path, secret_path, secret_uses,
+    summary,
+};
 pub use compose::{Access, Compose, Mount, MountSource, Published, Service};
 pub use coverage::{Column, Covered, Row, coverage, coverage_json, coverage_text};
 pub use demo::{Demo, Ports};

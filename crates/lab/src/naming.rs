@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::explain::NothingThere;
 use crate::model::{Lab, Naming};
 use crate::value::Size;
 
@@ -63,6 +64,44 @@ pub fn suggest(lab: &Lab, site: &str, memory: Option<Size>, count: usize) -> Vec
     free.sort_by(|a, b| distance(a).total_cmp(&distance(b)).then(a.name.cmp(b.name)));
     free.truncate(count);
     free
+}
+
+/// [`suggest`] for a person who may leave out the site, where only one has a list, and writes the memory as in the lab file.
+///
+/// # Errors
+/// If it is not clear which site is meant, or the memory is no size.
+pub fn offer(
+    lab: &Lab,
+    site: Option<&str>,
+    memory: Option<&str>,
+    count: usize,
+) -> Result<Vec<Place>, NothingThere> {
+    let nothing = |what: String, help: String| Err(NothingThere { what, help: Some(help) });
+    let with_list = lab.sites.iter().filter(|(_, site)| site.naming.is_some());
+    let named: Vec<&str> = with_list.map(|(name, _)| name.as_str()).collect();
+    let all = named.join(", ");
+    let site = match (site, named.as_slice()) {
+        (Some(site), named) if named.contains(&site) => site,
+        (Some(site), _) => {
+            let what = format!("the site `{site}` takes its names from no list");
+            return nothing(what, format!("sites with a list: {all}"));
+        }
+        (None, [only]) => only,
+        (None, []) => {
+            let help = "write `naming = \"greek-places\"` or `naming = \"european-cities\"` at a site";
+            return nothing("no site of the lab takes its names from a list".to_owned(), help.to_owned());
+        }
+        (None, _) => return nothing("which site?".to_owned(), format!("write `--site` and one of {all}")),
+    };
+    let memory = match memory.map(|text| (text, Size::parse(text))) {
+        None => None,
+        Some((_, Ok(size))) => Some(size),
+        Some((text, Err(why))) => {
+            let what = format!("`{text}` is not a size: {why}");
+            return nothing(what, "write it like `--memory '8 GB'`".to_owned());
+        }
+    };
+    Ok(suggest(lab, site, memory, count))
 }
 
 #[cfg(test)]

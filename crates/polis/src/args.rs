@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 /// A homelab in one binary and one file: one lab file says what is true of the lab, and names, routes, rules,
 /// probes and copies follow from it.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, after_help = "Start with `polis check FOLDER`.")]
+#[command(version, arg_required_else_help = true, after_help = "Start with `polis init`.")]
 pub(crate) struct Args {
     /// The lab: a folder of `*.toml` files, or one file. Without it, this folder if it has a `lab.toml`, else
     /// `/etc/polis/lab`.
@@ -29,6 +29,14 @@ fn parse_date(text: &str) -> Result<lab::value::Date, String> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write the first lab of this machine: small, with comments, from what is found here and what you answer.
+    ///
+    /// A lab that is there is never changed.
+    #[command(
+        after_help = "Examples:\n  polis init\n  polis init my-lab --yes --name home --domain lab.example.net"
+    )]
+    Init(InitArgs),
+
     /// Say everything that is wrong with a lab, at once.
     ///
     /// Errors are what contradicts itself or can not be carried out; warnings are what you may come to regret.
@@ -106,6 +114,46 @@ pub(crate) enum Command {
     /// What a machine needs privileges for, one a line: the helper asks this.
     #[command(hide = true)]
     Permits(RunArgs),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct InitArgs {
+    /// Where the lab is to be; without it, `/etc/polis/lab` for root, else `lab` here.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Ask nothing: take what is proposed.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Where the machine keeps its state: its key pair is made there. root has it made in `/var/lib/polis`.
+    #[arg(long, value_name = "FOLDER", env = "POLIS_STATE")]
+    pub(crate) state: Option<PathBuf>,
+    /// What the lab is called.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The domain that names are under.
+    #[arg(long)]
+    pub(crate) domain: Option<String>,
+    /// What this machine is called.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) machine: Option<String>,
+    /// Its address; twice for one of IPv4 and one of IPv6.
+    #[arg(long)]
+    pub(crate) address: Vec<String>,
+    /// What its network is called.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) zone: Option<String>,
+    /// Its network; one for each address, or `none`.
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) cidr: Vec<String>,
+    /// The router of its network.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) gateway: Vec<String>,
+    /// A name server on the internet; several times for several.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) upstream: Vec<String>,
+    /// The time zone.
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) timezone: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

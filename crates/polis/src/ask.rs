@@ -136,7 +136,9 @@ pub(crate) fn setup(own: &AskArgs) -> Result<ExitCode, Fault> {
     if own.json {
         print_json(&serde_json::json!({ "link": link }));
     } else {
-        print(&format!("{link}\n\nIt opens the pages of this machine once, within an hour. From another one, first:\n"));
+        print(&format!(
+            "{link}\n\nIt opens the pages of this machine once, within an hour. From another one, first:\n"
+        ));
         print(&format!("  ssh -L {port}:{listen} {host}\n", port = port_of(listen), host = host_name()));
     }
     Ok(ExitCode::SUCCESS)

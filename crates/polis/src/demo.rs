@@ -211,7 +211,10 @@ fn tell(checked: &Checked, took: Option<Duration>) {
     if let Some(machine) = first.or(agents.into_iter().next()) {
         let state = scratch().join(machine.as_str());
         if let Some(own) = own(machine.as_str()) {
-            print(&format!("     http://{own}:{}/overview\n", checked.follows.ports.shifted(web::PORT)));
+            print(&format!(
+                "     http://{own}:{}/overview\n",
+                checked.follows.ports.shifted(runtime::node::PAGES_PORT)
+            ));
         }
         print(&format!("     polis status --state {}\n", state.display()));
         print(&format!("     polis demo stop {machine}\n"));

@@ -37,6 +37,9 @@ pub(crate) enum Fault {
     /// The worker does not begin.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// No lab was written.
+    #[error("{0}")]
+    Unbegun(#[from] runtime::setup::Unbegun),
     #[error("can not start: {0}")]
     Start(std::io::Error),
 }
@@ -60,13 +63,12 @@ impl Fault {
     pub(crate) fn help(&self) -> Option<String> {
         match self {
             Self::NoLab(_) => Some("name a folder of `*.toml` files, or one file: `--lab PATH`".to_owned()),
-            Self::NoLabAnywhere => {
-                Some("name one: `--lab PATH`; an example is in `examples/aegean`".to_owned())
-            }
+            Self::NoLabAnywhere => Some("`polis init` writes one; or name one: `--lab PATH`".to_owned()),
             Self::Misuse { help, .. } | Self::Said { help, .. } => help.clone(),
             Self::Secret(SecretFault::Misuse { help, .. } | SecretFault::Failed { help, .. }) => {
                 Some(help.clone())
             }
+            Self::Unbegun(fault) => Some(fault.help.clone()),
             Self::LabHasErrors | Self::Refused(Refusal::LabHasErrors) => {
                 Some("`polis check` shows them".to_owned())
             }
@@ -87,8 +89,10 @@ impl Fault {
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
+            Self::Unbegun(fault) if !fault.is_misuse => FAILED.into(),
             Self::NoLab(_)
             | Self::NoLabAnywhere
+            | Self::Unbegun(_)
             | Self::Misuse { .. }
             | Self::Secret(SecretFault::Misuse { .. })
             | Self::Refused(Refusal::NoLab(_) | Refusal::Unidentified(_)) => MISUSED.into(),

@@ -4,6 +4,7 @@ mod args;
 mod ask;
 mod demo;
 mod fault;
+mod init;
 mod laboratory;
 mod run;
 mod secret;
@@ -18,6 +19,7 @@ use args::{Args, Command};
 fn main() -> ExitCode {
     let args = Args::parse();
     let done = match &args.command {
+        Command::Init(init) => init::init(&args, init),
         Command::Check(check) => show::check(&args, check),
         Command::Explain(explain) => show::explain(&args, explain),
         Command::Coverage(coverage) => show::coverage(&args, coverage),

@@ -108,7 +108,7 @@ fn show_errors(worker: &Worker, checked: &Checked) -> String {
         return String::new();
     }
     let faults = lab::render_text(&checked.faults, &checked.folder, show::style(&std::io::stderr()));
-    let mut text = format!("{faults}{}\n", show::summary(checked));
+    let mut text = format!("{faults}{}\n", lab::summary(checked));
     if checked.usable_for(worker.tables).is_some() {
         text.push_str(
             "the lab is used all the same: nothing that runs here follows from what is not known here\n",

@@ -3,8 +3,6 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use lab::policy::Outcome;
-use lab::value::Size;
 use lab::{Checked, Folder, Style};
 
 use crate::args::{Args, CheckArgs, CoverageArgs, ExplainArgs, NameCommand};
@@ -33,42 +31,9 @@ pub(crate) fn check(args: &Args, check: &CheckArgs) -> Result<ExitCode, Fault> {
     } else {
         let style = style(&std::io::stdout());
         print(&lab::render_text(&checked.faults, &checked.folder, style));
-        print(&format!("{}\n", summary(&checked)));
+        print(&format!("{}\n", lab::summary(&checked)));
     }
     Ok(if checked.faults.errors() > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
-}
-
-fn counted(count: usize, one: &str, many: &str) -> String {
-    match count {
-        0 => format!("no {many}"),
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
-    }
-}
-
-/// One line: what was read, and what was found.
-pub(crate) fn summary(checked: &Checked) -> String {
-    let errors = counted(checked.faults.errors(), "error", "errors");
-    let warnings = counted(checked.faults.warnings(), "warning", "warnings");
-    let Some(lab) = &checked.lab else { return format!("{errors}, {warnings}: nothing could be read") };
-    let mut parts = vec![
-        counted(lab.zones.len(), "zone", "zones"),
-        counted(lab.machines.len(), "machine", "machines"),
-        counted(lab.apps.len(), "app", "apps"),
-        counted(checked.follows.names.len(), "name", "names"),
-    ];
-    if !checked.assertions.is_empty() {
-        let count =
-            |wanted: fn(&Outcome) -> bool| checked.assertions.values().filter(|own| wanted(own)).count();
-        let hold = count(|outcome| matches!(outcome, Outcome::Holds));
-        let unknown = count(|outcome| matches!(outcome, Outcome::Unknown));
-        parts.push(format!("{hold} of {} assertions hold", checked.assertions.len()));
-        if unknown > 0 {
-            parts.push(format!("{unknown} not evaluated"));
-        }
-    }
-    let name = if checked.usable().is_some() { lab.lab.name.as_str() } else { "refused" };
-    format!("{name}: {errors}, {warnings} ({})", parts.join(", "))
 }
 
 /// The lab, which may have errors; then what is shown of it is of what could be read.
@@ -78,7 +43,7 @@ fn readable(args: &Args) -> Result<Checked, Fault> {
         return Err(Fault::LabHasErrors);
     }
     if checked.usable().is_none() {
-        let errors = counted(checked.faults.errors(), "error", "errors");
+        let errors = lab::counted(checked.faults.errors(), "error", "errors");
         eprintln!("the lab has {errors}, which `polis check` shows: this is of what could be read");
     }
     Ok(checked)
@@ -128,33 +93,7 @@ pub(crate) fn name(args: &Args, name: &NameCommand) -> Result<ExitCode, Fault> {
     let NameCommand::Suggest { site, memory, count } = name;
     let checked = laboratory::check(args)?;
     let Some(lab) = &checked.lab else { return Err(Fault::LabHasErrors) };
-    let named: Vec<&str> =
-        lab.sites.iter().filter(|(_, site)| site.naming.is_some()).map(|(name, _)| name.as_str()).collect();
-    let site = match (site, named.as_slice()) {
-        (Some(site), named) if named.contains(&site.as_str()) => site.as_str(),
-        (Some(site), _) => {
-            let what = format!("the site `{site}` takes its names from no list");
-            return Err(Fault::misuse(what, format!("sites with a list: {}", named.join(", "))));
-        }
-        (None, [only]) => only,
-        (None, []) => {
-            let help = "write `naming = \"greek-places\"` or `naming = \"european-cities\"` at a site";
-            return Err(Fault::misuse("no site of the lab takes its names from a list", help));
-        }
-        (None, named) => {
-            return Err(Fault::misuse(
-                "which site?",
-                format!("write `--site` and one of {}", named.join(", ")),
-            ));
-        }
-    };
-    let memory = match memory {
-        None => None,
-        Some(text) => Some(Size::parse(text).map_err(|why| {
-            Fault::misuse(format!("`{text}` is not a size: {why}"), "write it like `--memory '8 GB'`")
-        })?),
-    };
-    for place in lab::naming::suggest(lab, site, memory, usize::from(*count)) {
+    for place in lab::naming::offer(lab, site.as_deref(), memory.as_deref(), usize::from(*count))? {
         print(&format!("{:20} {:>10} people\n", place.name, place.population));
     }
     Ok(ExitCode::SUCCESS)

@@ -19,6 +19,7 @@ mod permit;
 mod record;
 pub mod secret;
 mod service;
+pub mod setup;
 mod state;
 mod store;
 mod supervisor;

@@ -6,8 +6,8 @@
 mod folder;
 mod identity;
 mod metrics;
-mod seen;
 pub(crate) mod run;
+mod seen;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,6 +23,8 @@ pub use seen::Seen;
 
 /// Where the control socket is when nobody says otherwise.
 pub const SOCKET: &str = "/run/polis/polis.sock";
+/// The port of the pages, for this machine only until there is a login.
+pub const PAGES_PORT: u16 = 8421;
 
 /// What a worker is.
 #[derive(Clone, Debug)]

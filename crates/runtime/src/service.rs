@@ -60,7 +60,7 @@ pub struct Context {
 
 impl Context {
     /// For tests of a service: state and lab in one folder, and a helper in this process that refuses nothing.
-    #[cfg(feature = "testlab")]
+    #[cfg(any(test, feature = "testlab"))]
     pub fn for_tests(folder: PathBuf) -> Self {
         let clock = Clock::system(0);
         let record = Record::in_folder(&folder, clock.clone());

@@ -18,7 +18,11 @@ struct Address {
     schema: fn(&mut SchemaGenerator) -> schemars::Schema,
 }
 
-fn address<V: JsonSchema>(path: &'static str, what: &'static str, given: &'static [(&'static str, &'static str)]) -> Address {
+fn address<V: JsonSchema>(
+    path: &'static str,
+    what: &'static str,
+    given: &'static [(&'static str, &'static str)],
+) -> Address {
     Address { path, what, given, schema: SchemaGenerator::subschema_for::<V> }
 }
 
@@ -35,12 +39,20 @@ fn addresses() -> Vec<Address> {
         address::<view::Portal>("portal", "The start page.", &[TEXT]),
         address::<view::Overview>("overview", "What needs somebody, and everything at a glance.", &[]),
         address::<view::Machines>("machines", "All machines.", &[]),
-        address::<view::MachineView>("machines/{name}", "Everything of one machine.", &[("name", "its name")]),
+        address::<view::MachineView>(
+            "machines/{name}",
+            "Everything of one machine.",
+            &[("name", "its name")],
+        ),
         address::<view::Apps>("apps", "All apps.", &[]),
         address::<view::AppView>("apps/{name}", "Everything of one app.", &[("name", "its name")]),
         address::<view::Network>("network", "Zones, policy, devices, tunnels.", &[]),
         address::<view::DnsView>("dns", "Names, counters and the last questions.", &[TEXT]),
-        address::<view::Coverage>("coverage", "What apps and machines have of everything that can follow.", &[]),
+        address::<view::Coverage>(
+            "coverage",
+            "What apps and machines have of everything that can follow.",
+            &[],
+        ),
         address::<view::Config>("config", "The lab file, its faults, and who follows it.", &[]),
         address::<view::Events>("events", "What happened, newest first.", EVENT_FILTER),
         address::<view::PublicStatus>("status", "What a stranger may know.", &[]),
@@ -99,6 +111,9 @@ mod tests {
         if std::env::var_os("POLIS_WRITE").is_some() {
             std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json"), &fresh).unwrap();
         }
-        assert!(fresh == super::DOCUMENT, "openapi.json is stale: `POLIS_WRITE=1 cargo test -p web description` writes it");
+        assert!(
+            fresh == super::DOCUMENT,
+            "openapi.json is stale: `POLIS_WRITE=1 cargo test -p web description` writes it"
+        );
     }
 }

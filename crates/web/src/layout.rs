@@ -49,7 +49,8 @@ const PAGES: [(Nav, &str, &str, &str); 8] = [
     (Nav::Portal, "/", "Start page", "s"),
 ];
 
-const NO_ASSETS: &str = "This build has no style sheet and no scripts; everything is here all the same. `make` builds them.";
+const NO_ASSETS: &str =
+    "This build has no style sheet and no scripts; everything is here all the same. `make` builds them.";
 
 /// A page for the owner.
 pub(crate) fn page(frame: &Frame<'_>, main: Markup) -> Markup {
@@ -96,7 +97,11 @@ pub(crate) fn page_plain(frame: &Frame<'_>, main: Markup) -> Markup {
 }
 
 fn document(frame: &Frame<'_>, class: &str, body: Markup) -> Markup {
-    let title = if frame.title == frame.lab { frame.title.to_owned() } else { format!("{} · {}", frame.title, frame.lab) };
+    let title = if frame.title == frame.lab {
+        frame.title.to_owned()
+    } else {
+        format!("{} · {}", frame.title, frame.lab)
+    };
     html! {
         (DOCTYPE)
         html lang="en" {

@@ -19,7 +19,7 @@ mod session;
 mod ui;
 mod view;
 
-pub use plan::{PORT, Plan, plan};
+pub use plan::{Plan, plan};
 pub use run::{Metrics, Pages, View};
 pub use view::*;
 

@@ -4,9 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use lab::Ports;
 use runtime::Given;
-
-/// The port of the pages, and of what Polis measures of itself.
-pub const PORT: u16 = 8421;
+use runtime::node::PAGES_PORT;
 
 /// Where the pages of a machine are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +20,6 @@ pub fn plan(given: &Given<'_>) -> Plan {
     let addresses = given.lab.machines.get(given.machine).and_then(|machine| machine.address.as_ref());
     let own = addresses.into_iter().flat_map(|all| all.iter()).map(|own| own.0);
     let own = own.into_iter().find(IpAddr::is_loopback).filter(|_| ports != Ports::default());
-    let listen = SocketAddr::new(own.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), ports.shifted(PORT));
+    let listen = SocketAddr::new(own.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), ports.shifted(PAGES_PORT));
     Plan { listen }
 }

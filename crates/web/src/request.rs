@@ -46,7 +46,10 @@ impl Head {
 
     /// Whether what is to be changed is asked for by a page of ours: browsers send the origin with every POST.
     pub(crate) fn is_from_us(&self) -> bool {
-        self.origin.as_ref().and_then(|origin| origin.strip_prefix("http://")).is_some_and(|own| own == self.host)
+        self.origin
+            .as_ref()
+            .and_then(|origin| origin.strip_prefix("http://"))
+            .is_some_and(|own| own == self.host)
     }
 }
 
@@ -103,7 +106,9 @@ pub(crate) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte))
+            }
             _ => encoded.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -116,7 +121,10 @@ mod tests {
 
     fn head(headers: &[(&'static str, &str)]) -> Head {
         let headers = headers.iter().map(|(name, value)| {
-            (hyper::header::HeaderName::from_static(name), hyper::header::HeaderValue::from_str(value).unwrap())
+            (
+                hyper::header::HeaderName::from_static(name),
+                hyper::header::HeaderValue::from_str(value).unwrap(),
+            )
         });
         Head::of(&headers.collect())
     }
@@ -127,7 +135,9 @@ mod tests {
         for host in ["127.0.0.1", "127.0.0.1:8421", "[::1]:8421", "::1", "localhost", "localhost:18421"] {
             assert!(is(host), "{host}");
         }
-        for host in ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:8421"] {
+        for host in
+            ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:8421"]
+        {
             assert!(!is(host), "{host}");
         }
     }
@@ -137,14 +147,25 @@ mod tests {
         let is = |headers: &[(&'static str, &str)]| head(headers).is_from_us();
         assert!(is(&[("host", "127.0.0.1:8421"), ("origin", "http://127.0.0.1:8421")]));
         assert!(!is(&[("host", "127.0.0.1:8421")]));
-        for origin in ["null", "", "http://127.0.0.1", "http://127.0.0.1:8422", "https://127.0.0.1:8421", "http://evil.example"] {
+        for origin in [
+            "null",
+            "",
+            "http://127.0.0.1",
+            "http://127.0.0.1:8422",
+            "https://127.0.0.1:8421",
+            "http://evil.example",
+        ] {
             assert!(!is(&[("host", "127.0.0.1:8421"), ("origin", origin)]), "{origin}");
         }
     }
 
     #[test]
     fn heads_are_read() {
-        let read = head(&[("cookie", "a=b; polis-session=c0de"), ("accept-encoding", "br, gzip;q=0.5"), ("if-none-match", "\"x\"")]);
+        let read = head(&[
+            ("cookie", "a=b; polis-session=c0de"),
+            ("accept-encoding", "br, gzip;q=0.5"),
+            ("if-none-match", "\"x\""),
+        ]);
         assert_eq!(read.session.as_deref(), Some("c0de"));
         assert!(read.takes_gzip && read.has.as_deref() == Some("\"x\""));
         assert!(!head(&[("accept-encoding", "br, gzip;q=0")]).takes_gzip && !head(&[]).takes_gzip);
@@ -155,7 +176,10 @@ mod tests {
         let read = fields("q=a+b%26c&empty=&flag&bad=%zz%F0");
         let expected = [("q", "a b&c"), ("empty", ""), ("flag", ""), ("bad", "%zz\u{FFFD}")];
         assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert_eq!((field(&read, "q"), field(&read, "empty"), field(&read, "no")), (Some("a b&c"), None, None));
+        assert_eq!(
+            (field(&read, "q"), field(&read, "empty"), field(&read, "no")),
+            (Some("a b&c"), None, None)
+        );
         assert_eq!(decoded(&encoded("||ads.example^ ä&")), "||ads.example^ ä&");
     }
 }

@@ -9,8 +9,8 @@ use http_body_util::channel::Channel;
 use http_body_util::{Either, Full};
 use hyper::body::Bytes;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName,
-    HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 
@@ -146,10 +146,21 @@ mod tests {
         let first = text(StatusCode::OK, TEXT, "x".repeat(5000), &head);
         assert!(first.headers().get(CONTENT_ENCODING).is_none());
         let tag = first.headers()[ETAG].to_str().unwrap().to_owned();
-        let again = text(StatusCode::OK, TEXT, "x".repeat(5000), &Head { has: Some(tag.clone()), ..Head::default() });
+        let again =
+            text(StatusCode::OK, TEXT, "x".repeat(5000), &Head { has: Some(tag.clone()), ..Head::default() });
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
-        let other = text(StatusCode::OK, TEXT, "y".repeat(5000), &Head { has: Some(tag), takes_gzip: true, ..Head::default() });
-        assert_eq!((other.status(), &other.headers()[CONTENT_ENCODING]), (StatusCode::OK, &HeaderValue::from_static("gzip")));
-        assert!(other.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("frame-ancestors 'none'"));
+        let other = text(
+            StatusCode::OK,
+            TEXT,
+            "y".repeat(5000),
+            &Head { has: Some(tag), takes_gzip: true, ..Head::default() },
+        );
+        assert_eq!(
+            (other.status(), &other.headers()[CONTENT_ENCODING]),
+            (StatusCode::OK, &HeaderValue::from_static("gzip"))
+        );
+        assert!(
+            other.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("frame-ancestors 'none'")
+        );
     }
 }

@@ -6,20 +6,26 @@ use crate::view::Filter;
 /// A page, with what its address says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
-    Portal { text: Option<String> },
+    Portal {
+        text: Option<String>,
+    },
     Overview,
     Machines,
     Machine(String),
     Apps,
     App(String),
     Network,
-    Dns { text: Option<String> },
+    Dns {
+        text: Option<String>,
+    },
     Coverage,
     Config,
     Events(Filter),
     Status,
     Setup,
-    Jump { text: String },
+    Jump {
+        text: String,
+    },
     /// Whether an entry of the overlay is really to be removed.
     RemoveOverlay(i64),
     /// Whether a rule is really to be added.
@@ -33,12 +39,16 @@ pub(crate) enum Route {
     /// The same as JSON.
     Api(Page),
     /// Everything that has a page, as JSON.
-    Index { text: Option<String> },
+    Index {
+        text: Option<String>,
+    },
     OpenApi,
     /// The public page as a file to keep elsewhere.
     StatusFile,
     /// What changes, as it does; and whether questions to the name server are of interest.
-    Live { queries: bool },
+    Live {
+        queries: bool,
+    },
     Metrics,
     /// The one-time link.
     Invited(String),
@@ -59,7 +69,9 @@ pub(crate) fn route(path: &str, query: &str) -> Route {
     let text = || field(&fields, "q").map(str::to_owned);
     let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     match segments.as_slice() {
-        ["live"] => Route::Live { queries: field(&fields, "topics").is_some_and(|all| all.contains("queries")) },
+        ["live"] => {
+            Route::Live { queries: field(&fields, "topics").is_some_and(|all| all.contains("queries")) }
+        }
         ["metrics"] => Route::Metrics,
         ["status.html"] => Route::StatusFile,
         ["assets", name] => Route::Asset((*name).to_owned()),
@@ -68,9 +80,8 @@ pub(crate) fn route(path: &str, query: &str) -> Route {
         ["api", "v1", "index"] => Route::Index { text: text() },
         ["api", "v1", "portal"] => Route::Api(Page::Portal { text: text() }),
         ["api", "v1", rest @ ..] => match page(rest, &fields) {
-            Some(Page::Jump { .. } | Page::RemoveOverlay(_) | Page::AddRule(_) | Page::Portal { .. }) | None => {
-                Route::Nothing
-            }
+            Some(Page::Jump { .. } | Page::RemoveOverlay(_) | Page::AddRule(_) | Page::Portal { .. })
+            | None => Route::Nothing,
             Some(page) => Route::Api(page),
         },
         ["setup"] if field(&fields, "code").is_some() => {
@@ -154,14 +165,25 @@ mod tests {
         assert_eq!(route("/events", "machine=naxos&before=7&kind="), Route::Page(Page::Events(filter)));
         assert_eq!(route("/setup", "code=abc"), Route::Invited("abc".into()));
         assert_eq!(route("/live", "topics=lab+queries"), Route::Live { queries: true });
-        for path in ["/machines/naxos/", "/nothing", "//", "/api/v1/", "/api/v1/jump", "/api", "/config/overlay/x/delete"] {
+        for path in [
+            "/machines/naxos/",
+            "/nothing",
+            "//",
+            "/api/v1/",
+            "/api/v1/jump",
+            "/api",
+            "/config/overlay/x/delete",
+        ] {
             assert_eq!(route(path, ""), Route::Nothing, "{path}");
         }
     }
 
     #[test]
     fn only_what_can_be_changed_is_a_change() {
-        assert_eq!(change("/dns/rule", "rule=%7C%7Cads.example%5E"), Some(Change::AddRule("||ads.example^".into())));
+        assert_eq!(
+            change("/dns/rule", "rule=%7C%7Cads.example%5E"),
+            Some(Change::AddRule("||ads.example^".into()))
+        );
         assert_eq!(change("/config/overlay/3/delete", ""), Some(Change::RemoveOverlay(3)));
         for (path, form) in [("/dns/rule", ""), ("/dns", "rule=x"), ("/config/overlay/x/delete", "")] {
             assert_eq!(change(path, form), None, "{path}");

@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use lab::model::ServiceName;
 use runtime::link::each_connection;
-use runtime::{Clock, Context, Fault, Given, Here, Permit, Service, State, Transport};
+use runtime::{Clock, Context, Fault, Given, Here, Permit, Service, Transport};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -39,7 +39,6 @@ pub struct Pages {
 struct Shared {
     here: Here,
     clock: Clock,
-    state: State,
     sessions: Mutex<Sessions>,
     requests: AtomicU64,
     live: AtomicUsize,
@@ -86,7 +85,6 @@ impl Service for Pages {
         let shared = Shared {
             here: context.here.clone(),
             clock: context.clock.clone(),
-            state: context.state.clone(),
             sessions: Mutex::default(),
             requests: AtomicU64::new(0),
             live: AtomicUsize::new(0),

@@ -271,7 +271,8 @@ pub(crate) fn matrix(columns: &[MatrixColumn], rows: &[MatrixRow]) -> Markup {
 }
 
 fn matrix_cell(from: &str, column: &MatrixColumn, cell: &MatrixCell) -> Markup {
-    let head = if column.group == "panels" { format!("panels in {}", column.name) } else { column.name.clone() };
+    let head =
+        if column.group == "panels" { format!("panels in {}", column.name) } else { column.name.clone() };
     let title = format!("{from} to {head}: {}", cell.why);
     html! {
         @match (cell.open, cell.lines.first()) {
@@ -396,12 +397,19 @@ mod tests {
         assert!(state(Health::Down).0.ends_with("Down</span>"));
         let drawn = beats(&[Health::Up, Health::Up, Health::Down], "naxos").0;
         assert!(drawn.contains("aria-label=\"naxos: 2 times up, 1 times down\""), "{drawn}");
-        assert!(meter("power", part(3, 2), "3 of 2").0.contains("width=\"100\" height=\"6\" rx=\"3\" class=\"full\"") || meter("power", part(3, 2), "3 of 2").0.contains("full"));
+        assert!(
+            meter("power", part(3, 2), "3 of 2")
+                .0
+                .contains("width=\"100\" height=\"6\" rx=\"3\" class=\"full\"")
+                || meter("power", part(3, 2), "3 of 2").0.contains("full")
+        );
     }
 
     #[test]
     fn columns_say_what_they_are() {
-        let drawn = table("Hosts", &["Name", "-#Power", ""], vec![vec![html! { "a" }, html! { "1" }, html! {}]], "").0;
+        let drawn =
+            table("Hosts", &["Name", "-#Power", ""], vec![vec![html! { "a" }, html! { "1" }, html! {}]], "")
+                .0;
         assert!(drawn.contains("<th scope=\"col\" class=\"wide num\">Power</th>"), "{drawn}");
         assert!(drawn.contains("<th scope=\"row\">a</th>"));
         assert!(table("Hosts", &["Name"], Vec::new(), "None.").0.contains("None."));

@@ -23,16 +23,18 @@ use serde::Serialize;
 pub use app::{AppRow, AppView, Apps, Holding, Step, Steps, app, apps};
 pub use config::{Config, ConfigFile, ConfigLine, FaultView, MachineLab, OverlayEntry, config};
 pub use coverage::{Cell, CellIs, Coverage, CoverageRow, coverage};
-pub(crate) use dns::{NameServersAsked, dns};
 pub use dns::{DnsMachine, DnsName, DnsView, Lookup};
+pub(crate) use dns::{NameServersAsked, dns};
 pub use event::{EventRow, Events, EventsAsked, Filter, events};
 pub use index::{Index, Thing, index};
 pub use machine::{Duty, Fact, MachineRow, MachineView, Machines, Runs, machine, machines};
 pub use network::{
-    AssertionView, DeviceView, Gear, MatrixCell, MatrixColumn, MatrixRow, Network, TunnelView, ZoneView, network,
+    AssertionView, DeviceView, Gear, MatrixCell, MatrixColumn, MatrixRow, Network, TunnelView, ZoneView,
+    network,
 };
 pub use overview::{Attention, CoverageCount, Holder, Overview, Power, ServiceRow, overview};
 pub use portal::{Portal, Tile, TileGroup, portal};
+pub(crate) use setup::diagnosis;
 pub use setup::{CheckView, Diagnosis};
 pub use status::{PublicRow, PublicStatus, status};
 

@@ -189,7 +189,7 @@ fn first(worker: &Worker, state: &State) -> Result<First, Refusal> {
 }
 
 /// How many errors a lab has, and the first.
-fn errors_of(checked: &Checked) -> String {
+pub(crate) fn errors_of(checked: &Checked) -> String {
     let count = match checked.faults.errors() {
         1 => "1 error".to_owned(),
         count => format!("{count} errors"),

@@ -57,7 +57,18 @@ fn headline(service: &ServiceRow) -> Markup {
 }
 
 fn counters(machines: &[DnsMachine]) -> Markup {
-    let columns = ["Machine", "#Local", "#Blocked", "#Cached", "#Forwarded", "-#Refused", "#Failed", "-#Names blocked", "-Lists", "-Asks"];
+    let columns = [
+        "Machine",
+        "#Local",
+        "#Blocked",
+        "#Cached",
+        "#Forwarded",
+        "-#Refused",
+        "#Failed",
+        "-#Names blocked",
+        "-Lists",
+        "-Asks",
+    ];
     let rows = machines.iter().map(|own| {
         vec![
             html! { a href={ "/machines/" (own.machine) } { (own.machine) } },

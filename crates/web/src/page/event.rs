@@ -37,7 +37,8 @@ pub(crate) fn events(seen: &Seen, view: &Events, filter: &Filter) -> Made {
 }
 
 fn filters(seen: &Seen, view: &Events, filter: &Filter) -> Markup {
-    let agents = seen.lab.lab.iter().flat_map(|lab| lab.machines.iter()).filter(|(_, machine)| *machine.agent);
+    let agents =
+        seen.lab.lab.iter().flat_map(|lab| lab.machines.iter()).filter(|(_, machine)| *machine.agent);
     let machines: Vec<&str> = agents.map(|(name, _)| name.as_str()).collect();
     let kinds: Vec<&str> = view.kinds.iter().map(String::as_str).collect();
     html! {

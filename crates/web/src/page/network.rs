@@ -12,7 +12,8 @@ use crate::ui;
 use crate::view::{AssertionView, DeviceView, Gear, Network, TunnelView, ZoneView};
 
 pub(crate) fn network(seen: &Seen, view: &Network) -> Made {
-    let head = Head { title: "Network", here: Nav::Network, topics: Page::Network.topics(), mixes_looks: true };
+    let head =
+        Head { title: "Network", here: Nav::Network, topics: Page::Network.topics(), mixes_looks: true };
     let main = html! {
         h1 { "Network" }
         p.lead { "Everything here follows from the lab file. This version sets up no router yet, so what your routers really do is not known here." }

@@ -11,12 +11,8 @@ use crate::ui;
 use crate::view::{Attention, Cell, CellIs, Coverage, CoverageCount, Health, Overview, Power, ServiceRow};
 
 pub(crate) fn overview(seen: &Seen, view: &Overview) -> Made {
-    let head = Head {
-        title: "Overview",
-        here: Nav::Overview,
-        topics: Page::Overview.topics(),
-        mixes_looks: true,
-    };
+    let head =
+        Head { title: "Overview", here: Nav::Overview, topics: Page::Overview.topics(), mixes_looks: true };
     let main = html! {
         h1 { "Overview" }
         (attention_list(seen, &view.attention))
@@ -69,7 +65,11 @@ fn service_table(services: &[ServiceRow]) -> Markup {
                 }
             }
         };
-        let name = if row.name == "dns" { html! { a href="/dns" { "dns" } } } else { html! { (row.name) } };
+        let name = if row.name == "dns" {
+            html! { a href="/dns" { "dns" } }
+        } else {
+            html! { (row.name) }
+        };
         vec![
             name,
             html! { (ui::state(row.health)) div.why { (row.words) } },
@@ -117,7 +117,8 @@ pub(super) fn watts(milliwatts: u64) -> String {
 
 /// What every app and machine has of everything that can follow.
 pub(crate) fn coverage(seen: &Seen, view: &Coverage) -> Made {
-    let head = Head { title: "Coverage", here: Nav::None, topics: Page::Coverage.topics(), mixes_looks: false };
+    let head =
+        Head { title: "Coverage", here: Nav::None, topics: Page::Coverage.topics(), mixes_looks: false };
     let main = html! {
         h1 { "Coverage" }
         p.lead {

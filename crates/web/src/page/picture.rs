@@ -51,7 +51,8 @@ pub(super) fn sites(view: &Network) -> Markup {
 
 /// On an ellipse, the first at its top; two beside each other.
 fn place(at: u32, count: u32) -> (f64, f64) {
-    let turn = std::f64::consts::TAU * (f64::from(at) / f64::from(count) - if count == 2 { 0.5 } else { 0.25 });
+    let turn =
+        std::f64::consts::TAU * (f64::from(at) / f64::from(count) - if count == 2 { 0.5 } else { 0.25 });
     let (wide, high) = ((WIDTH - BOX.0) / 2.0 - 4.0, (HEIGHT - BOX.1) / 2.0 - 4.0);
     if count == 1 {
         return (WIDTH / 2.0, HEIGHT / 2.0);

@@ -32,7 +32,8 @@ impl Shared {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let head = Head::of(request.headers());
         if !head.is_for_us() {
-            let what = "this is no name of this page: it is asked for by an address, or as localhost\n".to_owned();
+            let what =
+                "this is no name of this page: it is asked for by an address, or as localhost\n".to_owned();
             return response::text(StatusCode::MISDIRECTED_REQUEST, TEXT, what, &head);
         }
         match request.method() {
@@ -49,7 +50,9 @@ impl Shared {
         match route(uri.path(), uri.query().unwrap_or_default()) {
             Route::Asset(name) => match crate::asset::find(&name) {
                 Some(asset) => response::asset(asset, head),
-                None => response::text(StatusCode::NOT_FOUND, TEXT, "there is no such asset\n".to_owned(), head),
+                None => {
+                    response::text(StatusCode::NOT_FOUND, TEXT, "there is no such asset\n".to_owned(), head)
+                }
             },
             Route::Live { queries } => response::live(live::body(self, queries)),
             Route::Metrics => match self.here.ask(Question::Metrics).await {
@@ -66,12 +69,15 @@ impl Shared {
                 let made = self.here.seen().await.as_ref().and_then(view::status);
                 match made {
                     Some(status) => response::file("status.html", page::status_file(&status), head),
-                    None => response::text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not yet\n".to_owned(), head),
+                    None => {
+                        response::text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not yet\n".to_owned(), head)
+                    }
                 }
             }
             Route::Api(page) => self.api(&page, head).await,
             Route::Index { text } => {
-                let index = self.here.seen().await.as_ref().and_then(|seen| view::index(seen, text.as_deref()));
+                let index =
+                    self.here.seen().await.as_ref().and_then(|seen| view::index(seen, text.as_deref()));
                 said(index, head)
             }
             Route::Nothing => {
@@ -93,7 +99,9 @@ impl Shared {
         let Some(seen) = self.here.seen().await else { return page::not_yet() };
         let may_change = self.sessions().holds(head.session.as_deref(), self.clock.steady());
         let made = match page {
-            Page::Portal { text } => view::portal(&seen, text.as_deref()).map(|view| page::portal(&seen, &view, text.as_deref())),
+            Page::Portal { text } => {
+                view::portal(&seen, text.as_deref()).map(|view| page::portal(&seen, &view, text.as_deref()))
+            }
             Page::Overview => view::overview(&seen).map(|view| page::overview(&seen, &view)),
             Page::Machines => view::machines(&seen).map(|view| page::machines(&seen, &view)),
             Page::Machine(name) => view::machine(&seen, name).map(|view| page::machine(&seen, &view)),
@@ -102,7 +110,8 @@ impl Shared {
             Page::Network => view::network(&seen).map(|view| page::network(&seen, &view)),
             Page::Dns { text } => {
                 let asked = name_servers(&self.here, &seen).await;
-                view::dns(&seen, asked, text.as_deref()).map(|view| page::dns(&seen, &view, text.as_deref(), may_change))
+                view::dns(&seen, asked, text.as_deref())
+                    .map(|view| page::dns(&seen, &view, text.as_deref(), may_change))
             }
             Page::Coverage => view::coverage(&seen).map(|view| page::coverage(&seen, &view)),
             Page::Config => view::config(&seen).map(|view| page::config(&seen, &view, may_change)),
@@ -111,7 +120,7 @@ impl Shared {
                 Some(page::events(&seen, &view, filter))
             }
             Page::Status => view::status(&seen).map(|view| page::status(&seen, &view)),
-            Page::Setup => Some(page::setup(&seen, &self.diagnosis(&seen).await, may_change)),
+            Page::Setup => Some(page::setup(&seen, &self.diagnosis().await, may_change)),
             Page::Jump { text } => {
                 view::index(&seen, Some(text.as_str())).map(|view| page::jump(&seen, &view, text))
             }
@@ -144,15 +153,14 @@ impl Shared {
                 said(Some(view::events(all_events(&self.here, &seen, filter).await, filter)), head)
             }
             Page::Status => said(view::status(&seen), head),
-            Page::Setup => said(Some(self.diagnosis(&seen).await), head),
+            Page::Setup => said(Some(self.diagnosis().await), head),
             Page::Jump { .. } | Page::RemoveOverlay(_) | Page::AddRule(_) => said(None::<()>, head),
         }
     }
 
     /// What stands between this machine and a working lab.
-    async fn diagnosis(&self, seen: &Seen) -> view::Diagnosis {
-        let _ = (&self.state, seen);
-        view::Diagnosis { checks: Vec::new() }
+    async fn diagnosis(&self) -> view::Diagnosis {
+        view::diagnosis(self.here.diagnose().await)
     }
 
     /// Somebody opened a one-time link.
@@ -176,7 +184,9 @@ impl Shared {
             return refused("this can only be changed from its own page");
         }
         if !self.sessions().holds(head.session.as_deref(), self.clock.steady()) {
-            return refused("who changes something opens the pages with a link first: `polis setup` on this machine prints one");
+            return refused(
+                "who changes something opens the pages with a link first: `polis setup` on this machine prints one",
+            );
         }
         let path = request.uri().path().to_owned();
         let form = Limited::new(request.into_body(), MAX_FORM).collect();
@@ -187,7 +197,12 @@ impl Shared {
                 return response::text(StatusCode::PAYLOAD_TOO_LARGE, TEXT, what, head);
             }
             Err(_) => {
-                return response::text(StatusCode::REQUEST_TIMEOUT, TEXT, "that took too long\n".to_owned(), head);
+                return response::text(
+                    StatusCode::REQUEST_TIMEOUT,
+                    TEXT,
+                    "that took too long\n".to_owned(),
+                    head,
+                );
             }
         };
         let who = "the pages".to_owned();
@@ -219,12 +234,21 @@ fn said(view: Option<impl serde::Serialize>, head: &Head) -> Response<Body> {
     let text = view.and_then(|view| serde_json::to_string(&view).ok());
     match text {
         Some(text) => response::json(StatusCode::OK, text, head),
-        None => response::json(StatusCode::NOT_FOUND, r#"{"error":"there is nothing of that name"}"#.to_owned(), head),
+        None => response::json(
+            StatusCode::NOT_FOUND,
+            r#"{"error":"there is nothing of that name"}"#.to_owned(),
+            head,
+        ),
     }
 }
 
 /// Asks machines the same; each says something, or why not. Those that do not answer are not asked.
-async fn ask_each(here: &Here, seen: &Seen, machines: &[&str], question: &Question) -> Vec<(String, Result<Reply, String>)> {
+async fn ask_each(
+    here: &Here,
+    seen: &Seen,
+    machines: &[&str],
+    question: &Question,
+) -> Vec<(String, Result<Reply, String>)> {
     let silent = |machine: &str| {
         let known = seen.others.iter().find(|known| known.peer.machine == machine)?;
         let why = known.peer.why.clone().unwrap_or_else(|| "it does not answer".to_owned());
@@ -262,12 +286,16 @@ async fn ask_each(here: &Here, seen: &Seen, machines: &[&str], question: &Questi
 /// What the name servers of the lab show of themselves.
 async fn name_servers(here: &Here, seen: &Seen) -> view::NameServersAsked {
     let lab = seen.lab.lab.as_ref();
-    let on = lab.and_then(|lab| lab.dns.as_ref()).map(|dns| dns.on.iter().map(|on| on.as_str()).collect::<Vec<_>>());
+    let on = lab
+        .and_then(|lab| lab.dns.as_ref())
+        .map(|dns| dns.on.iter().map(|on| on.as_str()).collect::<Vec<_>>());
     let question = Question::View { service: dns::SERVICE.word().to_owned() };
     let said = ask_each(here, seen, &on.unwrap_or_default(), &question).await;
     let read = |reply: Reply| match reply {
         Reply::View { view } if view.is_null() => Err("it answers no names now".to_owned()),
-        Reply::View { view } => serde_json::from_value(view).map_err(|_| "it runs another version".to_owned()),
+        Reply::View { view } => {
+            serde_json::from_value(view).map_err(|_| "it runs another version".to_owned())
+        }
         _ => Err("it said something else".to_owned()),
     };
     said.into_iter().map(|(machine, reply)| (machine, reply.and_then(read))).collect()

@@ -186,7 +186,11 @@ fn flow(eye: Eye<'_>, name: &str, app: &App) -> Vec<Step> {
         words: Some("this version does not run the proxy yet".to_owned()),
         lines,
     };
-    let route = eye.follows.routes.iter().find(|route| matches!(&route.to, RouteTo::App(app) if app.as_str() == name));
+    let route = eye
+        .follows
+        .routes
+        .iter()
+        .find(|route| matches!(&route.to, RouteTo::App(app) if app.as_str() == name));
     if let Some(route) = route {
         let certificate = eye.follows.certificates.iter().find(|own| covers(&own.names, route.host.as_str()));
         if let Some(certificate) = certificate {

@@ -59,8 +59,18 @@ pub struct EventRow {
 
 /// The kinds, in the order of a person's interest.
 const KINDS: [&str; 12] = [
-    "raised", "cleared", "machine", "adopted", "running", "swapped", "stopped", "failed", "overlaid", "uncovered",
-    "started", "ended",
+    "raised",
+    "cleared",
+    "machine",
+    "adopted",
+    "running",
+    "swapped",
+    "stopped",
+    "failed",
+    "overlaid",
+    "uncovered",
+    "started",
+    "ended",
 ];
 
 /// What is shown of what machines said.
@@ -93,7 +103,9 @@ fn row(machine: &str, happened: &Happened) -> EventRow {
     let event = &happened.event;
     let url = match event {
         Event::Machine { machine, .. } => Some(format!("/machines/{machine}")),
-        Event::Adopted { .. } | Event::Overlaid { .. } | Event::Uncovered { .. } => Some("/config".to_owned()),
+        Event::Adopted { .. } | Event::Overlaid { .. } | Event::Uncovered { .. } => {
+            Some("/config".to_owned())
+        }
         Event::Running { service, .. } | Event::Swapped { service, .. } | Event::Failed { service, .. }
             if service == "dns" =>
         {

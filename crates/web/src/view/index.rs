@@ -52,7 +52,12 @@ pub fn index(seen: &Seen, text: Option<&str>) -> Option<Index> {
     }
     for (name, app) in &eye.lab.apps {
         let title = eye.follows.tiles.iter().find(|tile| tile.app == *name).map(|tile| tile.title.clone());
-        add(name.as_str(), "app", format!("/apps/{name}"), format!("{} {}", title.unwrap_or_default(), *app.on));
+        add(
+            name.as_str(),
+            "app",
+            format!("/apps/{name}"),
+            format!("{} {}", title.unwrap_or_default(), *app.on),
+        );
     }
     for (name, machine) in &eye.lab.machines {
         let address = machine.address.iter().flat_map(|all| all.iter()).map(|own| own.0.to_string()).next();
@@ -66,7 +71,12 @@ pub fn index(seen: &Seen, text: Option<&str>) -> Option<Index> {
         add(name.as_str(), "device", format!("/network#device-{name}"), super::words(addresses));
     }
     for name in &eye.follows.names {
-        add(&name.name, "name", format!("/dns?q={}#names", name.name.replace('*', "%2A")), name.answer.to_string());
+        add(
+            &name.name,
+            "name",
+            format!("/dns?q={}#names", name.name.replace('*', "%2A")),
+            name.answer.to_string(),
+        );
     }
     if let Some(text) = text.map(str::to_lowercase) {
         things.retain(|thing| {

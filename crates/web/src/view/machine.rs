@@ -145,7 +145,11 @@ fn row(eye: Eye<'_>, name: &str, machine: &At<Machine>) -> MachineRow {
         polis: standing.status.map(|status| status.polis.clone()),
         in_step: standing.status.map(|status| status.lab == eye.seen.status.lab),
         beats: beats(eye, name),
-        power_milliwatts: machine.hardware.as_ref().and_then(|hardware| hardware.power.as_ref()).map(|own| own.0),
+        power_milliwatts: machine
+            .hardware
+            .as_ref()
+            .and_then(|hardware| hardware.power.as_ref())
+            .map(|own| own.0),
         lines: eye.lines(&[machine.span()]),
     }
 }
@@ -153,7 +157,8 @@ fn row(eye: Eye<'_>, name: &str, machine: &At<Machine>) -> MachineRow {
 /// Duties that every machine has say nothing of one.
 fn is_everywhere(duty: &lab::Duty) -> bool {
     use lab::model::ServiceName as S;
-    duty.service == S::Portal || (matches!(duty.service, S::Metrics | S::Logs) && duty.what.contains("itself"))
+    duty.service == S::Portal
+        || (matches!(duty.service, S::Metrics | S::Logs) && duty.what.contains("itself"))
 }
 
 /// How a machine answered, newest last.
@@ -198,10 +203,13 @@ pub fn machine(seen: &Seen, name: &str) -> Option<MachineView> {
     let own = eye.lab.machines.get(name)?;
     let standing = eye.standing(name);
     let overview = super::overview(seen)?;
-    let is_of = |about: &str| about == name || about.split_once(": ").is_some_and(|(machine, _)| machine == name);
-    let guests = eye.lab.machines.iter().filter(|(_, guest)| {
-        guest.guest_of.as_ref().is_some_and(|host| host.as_str() == name)
-    });
+    let is_of =
+        |about: &str| about == name || about.split_once(": ").is_some_and(|(machine, _)| machine == name);
+    let guests = eye
+        .lab
+        .machines
+        .iter()
+        .filter(|(_, guest)| guest.guest_of.as_ref().is_some_and(|host| host.as_str() == name));
     Some(MachineView {
         row: row(eye, name, own),
         facts: facts(eye, name, own),
@@ -261,7 +269,8 @@ fn facts(eye: Eye<'_>, name: &str, machine: &At<Machine>) -> Vec<Fact> {
         add("memory", memory.to_string(), &[memory.span()]);
     }
     for (pool, table) in &machine.pools {
-        let text = format!("{pool}: {} {} of {}", table.kind.word(), table.layout.word(), words(table.disks.iter()));
+        let text =
+            format!("{pool}: {} {} of {}", table.kind.word(), table.layout.word(), words(table.disks.iter()));
         add("pool", text, &[table.span()]);
     }
     if !machine.panels.is_empty() {
@@ -280,12 +289,14 @@ fn duties(eye: Eye<'_>, name: &str) -> Vec<Duty> {
     let standing = eye.standing(name);
     let duties = eye.follows.duties.get(name).map(Vec::as_slice).unwrap_or_default();
     let duty = |duty: &lab::Duty| {
-        let runs = standing.status.and_then(|status| {
-            status.services.iter().find(|runs| runs.name == duty.service.word())
-        });
+        let runs = standing
+            .status
+            .and_then(|status| status.services.iter().find(|runs| runs.name == duty.service.word()));
         let (health, words) = match (is_run(duty.service), standing.status, runs) {
             (false, ..) => (Health::Pending, "not run by this version yet"),
-            (true, None, _) if standing.health == Health::Down => (Health::Down, "the machine does not answer"),
+            (true, None, _) if standing.health == Health::Down => {
+                (Health::Down, "the machine does not answer")
+            }
             (true, None, _) => (Health::Unknown, "nobody knows"),
             (true, Some(_), Some(runs)) => (health_of(runs.phase), runs.phase.word()),
             (true, Some(_), None) => (Health::Down, "it does not run"),

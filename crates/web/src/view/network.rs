@@ -142,7 +142,8 @@ pub struct TunnelView {
 pub fn network(seen: &Seen) -> Option<Network> {
     let eye = Eye::of(seen)?;
     let matrix = &eye.follows.matrix;
-    let columns = matrix.rows().next().map(|from| matrix.row(from).map(|(target, _)| column(target)).collect());
+    let columns =
+        matrix.rows().next().map(|from| matrix.row(from).map(|(target, _)| column(target)).collect());
     Some(Network {
         zones: zones(eye),
         columns: columns.unwrap_or_default(),
@@ -250,10 +251,11 @@ fn devices(eye: Eye<'_>) -> Vec<DeviceView> {
 
 fn gear(eye: Eye<'_>) -> Vec<Gear> {
     let mut all = Vec::new();
-    let mut add = |name: String, kind: &str, site: Option<String>, model: Option<String>, system: &str, place| {
-        let model = model.map_or(system.to_owned(), |model| format!("{model}, {system}"));
-        all.push(Gear { name, kind: kind.to_owned(), site, model, lines: eye.lines(&[place]) });
-    };
+    let mut add =
+        |name: String, kind: &str, site: Option<String>, model: Option<String>, system: &str, place| {
+            let model = model.map_or(system.to_owned(), |model| format!("{model}, {system}"));
+            all.push(Gear { name, kind: kind.to_owned(), site, model, lines: eye.lines(&[place]) });
+        };
     for (name, router) in &eye.lab.routers {
         let model = router.model.as_ref().map(ToString::to_string);
         let version = router.version.as_ref().map(|version| format!(" {}", **version)).unwrap_or_default();

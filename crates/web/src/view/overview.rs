@@ -235,7 +235,10 @@ fn machines(eye: Eye<'_>, all: &mut Vec<Attention>) {
             about: "machines".to_owned(),
             url: "/machines".to_owned(),
             what: format!("{} not enrolled yet", counted(strange.len(), "machine is", "machines are")),
-            why: Some(format!("no key of theirs, or of this machine, is in the lab file: {}", words(&strange))),
+            why: Some(format!(
+                "no key of theirs, or of this machine, is in the lab file: {}",
+                words(&strange)
+            )),
             then: vec!["nothing is known of them".to_owned()],
             next: Some("on each: `polis machine key` prints the line for the lab file".to_owned()),
             since: None,
@@ -313,7 +316,9 @@ fn conditions(eye: Eye<'_>, all: &mut Vec<Attention>) {
         Some((known.peer.machine.as_str(), status))
     });
     for (machine, status) in own.chain(others) {
-        let is_told = |about: &str| about == "lab" && machine == eye.seen.machine.as_str() && eye.seen.refused.is_some();
+        let is_told = |about: &str| {
+            about == "lab" && machine == eye.seen.machine.as_str() && eye.seen.refused.is_some()
+        };
         for condition in status.conditions.iter().filter(|condition| !is_told(&condition.about)) {
             all.push(Attention {
                 health: Health::Degraded,
@@ -347,7 +352,10 @@ fn out_of_step(eye: Eye<'_>, all: &mut Vec<Attention>) {
         health: Health::Degraded,
         about: "lab".to_owned(),
         url: "/config#machines".to_owned(),
-        what: format!("{} another lab file than this machine", counted(other.len(), "machine follows", "machines follow")),
+        what: format!(
+            "{} another lab file than this machine",
+            counted(other.len(), "machine follows", "machines follow")
+        ),
         why: Some(words(&other)),
         then: Vec::new(),
         next: Some("bring the same lab folder to each; it is taken up by itself".to_owned()),
@@ -377,8 +385,7 @@ fn counts(seen: &Seen) -> Vec<CoverageCount> {
     let rows = lab::coverage(&seen.lab);
     let of = |column: lab::Column| {
         let cells = rows.iter().flat_map(|row| &row.cells).filter(|(own, _)| *own == column);
-        let mut count =
-            CoverageCount { column: column.word().to_owned(), follows: 0, chosen: 0, missing: 0 };
+        let mut count = CoverageCount { column: column.word().to_owned(), follows: 0, chosen: 0, missing: 0 };
         for (_, cell) in cells {
             match cell {
                 lab::Covered::Follows { .. } => count.follows += 1,

@@ -1,5 +1,6 @@
 //! What stands between a machine and a working lab.
 
+use runtime::setup::{Check, Mark};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -21,4 +22,21 @@ pub struct CheckView {
     pub what: String,
     /// What to do.
     pub help: Option<String>,
+}
+
+/// What was looked at, as it is shown.
+pub(crate) fn diagnosis(checks: Vec<Check>) -> Diagnosis {
+    let mark = |mark| match mark {
+        Mark::Good => "good",
+        Mark::Bad => "bad",
+        Mark::Unknown => "unknown",
+        Mark::NotNeeded => "not-needed",
+    };
+    let check = |check: Check| CheckView {
+        about: check.about.to_owned(),
+        mark: mark(check.mark).to_owned(),
+        what: check.what,
+        help: check.help,
+    };
+    Diagnosis { checks: checks.into_iter().map(check).collect() }
 }

@@ -61,7 +61,7 @@ impl Helper {
     }
 
     /// One in this process, for tests, which refuses nothing and has no privileges.
-    #[cfg(feature = "testlab")]
+    #[cfg(any(test, feature = "testlab"))]
     pub(crate) fn in_process() -> Self {
         let (sender, mut asked) = mpsc::channel::<(Request, oneshot::Sender<Reply>)>(WAITING);
         tokio::spawn(async move {

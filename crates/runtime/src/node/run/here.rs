@@ -11,6 +11,7 @@ use crate::clock::Millis;
 use crate::event::Event;
 use crate::link::{Question, Reply};
 use crate::node::Seen;
+use crate::setup::Check;
 
 /// How long an invitation holds, and how many may be open at once: the last ones hold.
 const HOLDS: Duration = Duration::from_secs(3_600);
@@ -69,6 +70,14 @@ impl Here {
             overlay,
             is_demo: node.worker.demo.is_some(),
         })
+    }
+
+    /// How everything around this machine is; empty before it follows a lab. It takes three seconds at most.
+    pub async fn diagnose(&self) -> Vec<Check> {
+        match self.node() {
+            Some(node) => node.diagnose().await.unwrap_or_default(),
+            None => Vec::new(),
+        }
     }
 
     /// What changes from now on; none before it runs.

@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use lab::Checked;
 use lab::model::{Lab, ServiceName};
 use lab::names::MachineName;
 use lab::read::At;
-use lab::Checked;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
@@ -28,6 +28,7 @@ use crate::node::{Worker, folder};
 use crate::overlay::{self, Entry};
 use crate::record::Record;
 use crate::service::{Context, Given, LabFolder};
+use crate::setup::{Check, diagnose};
 use crate::state::State;
 use crate::store::Store;
 use crate::supervisor::Supervisor;
@@ -185,9 +186,8 @@ impl Node {
         };
         self.meet(&given);
         let seen = self.peers.seen();
-        let settling = self
-            .supervisor()
-            .adopt(&given, &self.context, |service| self.ahead(lab, &seen, service));
+        let settling =
+            self.supervisor().adopt(&given, &self.context, |service| self.ahead(lab, &seen, service));
         settling.settled().await;
         self.open_own_ports(&given).await;
         if self.worker.demo.is_none() && self.worker.listen.is_none() {
@@ -196,6 +196,22 @@ impl Node {
             self.addresses.lock().await.set(held, &self.context.helper, &self.context.conditions).await;
         }
         drop(applying);
+    }
+
+    /// How everything around this machine is, for the page that a person opens when nothing works; none before it follows
+    /// a lab.
+    pub(super) async fn diagnose(&self) -> Option<Vec<Check>> {
+        let followed = self.followed()?;
+        let overlay = self.read_overlay().await;
+        let given = Given {
+            lab: followed.lab()?,
+            follows: &followed.checked.follows,
+            machine: &self.machine,
+            overlay: &overlay,
+            listen: self.worker.listen,
+        };
+        let services = self.supervisor().runs();
+        Some(diagnose(&self.worker, &given, &self.context, &services).await)
     }
 
     /// The machine that goes before this one with a service. In a demonstration all addresses are here at once, so the first

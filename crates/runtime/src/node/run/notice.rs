@@ -43,7 +43,10 @@ impl Notice {
     }
 }
 
-#[expect(deprecated, reason = "its successor is unsafe code, and a descriptor that is owned here is not closed elsewhere")]
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe code, and a descriptor that is owned here is not closed elsewhere"
+)]
 fn watch(folders: &[PathBuf]) -> Option<AsyncFd<OwnedFd>> {
     let watched = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
     let what = WatchFlags::CLOSE_WRITE

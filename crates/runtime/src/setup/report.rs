@@ -1,0 +1,122 @@
+//! What `polis init` says at its end: what it found, what it left out and why, and what to do next.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use lab::begin::{self, Names, Network};
+use lab::value::Address;
+
+use super::ask::Draft;
+use super::host::Host;
+use super::init::Seats;
+use super::ports::{self, Seat};
+use crate::node::PAGES_PORT;
+use crate::permit::Transport;
+
+/// What is said once it is written.
+pub(crate) struct Report<'r> {
+    pub(crate) draft: &'r Draft,
+    pub(crate) host: &'r Host,
+    pub(crate) folder: &'r Path,
+    pub(crate) state: Option<&'r Path>,
+}
+
+impl Report<'_> {
+    pub(crate) fn found(&self) -> String {
+        let answers = &self.draft.answers;
+        let joined = |all: Vec<String>| all.join(", ");
+        let mut text = format!("wrote {}\n\n", self.folder.join(begin::FILE).display());
+        let mut line = |word: &str, what: String| text.push_str(&format!("  {word:10}{what}\n"));
+        line("lab", format!("{}, with names under {}", answers.name, answers.domain));
+        let addresses = answers.addresses.iter().map(|own| {
+            let here = self.host.own.iter().find(|here| here.address == own.0);
+            match here {
+                Some(here) => format!("{own} at {}", here.interface),
+                None => format!("{own}, which this machine does not have yet"),
+            }
+        });
+        line("machine", format!("{}, {}", answers.machine, joined(addresses.collect())));
+        match &answers.network {
+            Network::Zone { name, cidrs, gateways } => {
+                let routers: Vec<String> = match gateways.as_slice() {
+                    [] => cidrs.iter().map(|cidr| cidr.first_host().to_string()).collect(),
+                    some => some.iter().map(ToString::to_string).collect(),
+                };
+                let cidrs = joined(cidrs.iter().map(ToString::to_string).collect());
+                line("zone", format!("{name}, {cidrs} behind {}", joined(routers)));
+            }
+            Network::LeftOut(why) => line("zone", format!("left out: {why}")),
+        }
+        match &answers.names {
+            Names::Here(upstreams) => {
+                let upstreams = joined(upstreams.iter().map(ToString::to_string).collect());
+                let is_here = |own: &Address| self.host.own.iter().any(|here| here.address == own.0);
+                let free = if answers.addresses.iter().all(is_here) { "port 53 is free; " } else { "" };
+                line("names", format!("{free}what is not the lab's is asked of {upstreams}"));
+            }
+            Names::LeftOut { why, help, .. } => {
+                line("names", format!("left out: {why}"));
+                line("", help.clone());
+            }
+        }
+        match (&answers.web_taken, self.state) {
+            (None, _) => line(
+                "proxy",
+                "left out: this version does not run it yet; ports 80 and 443 are free".to_owned(),
+            ),
+            (Some(why), _) => line("proxy", format!("left out: this version does not run it yet; {why}")),
+        }
+        match self.state {
+            Some(state) => {
+                line("key", format!("its private half is in {}", state.join("machine.key").display()));
+            }
+            None => line(
+                "key",
+                "left out: `polis machine key` makes it, and prints the line for the lab".to_owned(),
+            ),
+        }
+        text
+    }
+
+    /// The ports of Polis itself that it can not have.
+    pub(crate) fn ports(&self, seats: Seats<'_>) -> String {
+        let mut text = String::new();
+        let link = self.draft.answers.addresses.iter().map(|own| SocketAddr::new(own.0, crate::link::PORT));
+        for at in link.chain([SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PAGES_PORT)]) {
+            if let Seat::Taken(who) = seats(Transport::Tcp, at) {
+                let help = ports::help(&who, at.port());
+                let _ = writeln!(text, "  {:10}{who} has {at}, which Polis needs: {help}", "port");
+            }
+        }
+        text
+    }
+
+    pub(crate) fn next(&self, state: Option<&Path>, is_root: bool, has_unit: bool) -> String {
+        let folder = word(self.folder);
+        let machine = &self.draft.answers.machine;
+        let state = state.map(|state| format!(" --state {}", word(state))).unwrap_or_default();
+        let mut start = format!("start it: polis run --lab {folder} --machine {machine}{state}");
+        if has_unit {
+            start = "start it: systemctl enable --now polis".to_owned();
+        } else if !is_root && matches!(self.draft.answers.names, Names::Here(_)) {
+            start.push_str(
+                "\n     as root, because port 53 needs it; to try it without: --listen 127.0.0.1:10053",
+            );
+        }
+        format!(
+            "\nwhat to do next\n\
+             \x20 1. look at the file, change what you like, and check it: polis check {folder}\n\
+             \x20 2. {start}\n\
+             \x20 3. see how it is: polis setup{state} prints a link that opens its page once\n"
+        )
+    }
+}
+
+/// The folder as a word of a command line.
+pub(crate) fn word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain =
+        text.chars().all(|c| c.is_alphanumeric() || "/._-+@:".contains(c)) && !text.starts_with('-');
+    if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
