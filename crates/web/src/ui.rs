@@ -1,4 +1,5 @@
 //! The components that pages are made of. What something is never hangs on colour alone: there is a shape and a word.
+#![expect(clippy::needless_pass_by_value, reason = "a piece of a page is made to be put into one other")]
 
 use maud::{Markup, html};
 use runtime::Millis;
@@ -220,7 +221,7 @@ pub(crate) fn grid(caption: &str, columns: &[&str], rows: Vec<Vec<Markup>>) -> M
     html! {
         table.grid {
             caption.hidden { (caption) }
-            thead { tr { @for column in columns { th scope="col" id=[anchor(column)] { span { (column) } } } } }
+            thead { tr { @for column in columns { th scope="col" { span { (column) } } } } }
             tbody {
                 @for row in &rows {
                     tr {
@@ -232,11 +233,6 @@ pub(crate) fn grid(caption: &str, columns: &[&str], rows: Vec<Vec<Markup>>) -> M
             }
         }
     }
-}
-
-/// Heads that are words of one table only can be linked to.
-fn anchor(column: &str) -> Option<&str> {
-    column.chars().all(|letter| letter.is_ascii_lowercase()).then_some(column)
 }
 
 /// Who may open what. On a narrow screen each row lists what it may open.
