@@ -260,7 +260,7 @@ pub(crate) fn matrix(columns: &[MatrixColumn], rows: &[MatrixRow]) -> Markup {
                 }
                 tbody {
                     @for row in rows {
-                        tr {
+                        tr id={ "from-" (row.from) } {
                             th scope="row" { (row.from) }
                             @for (cell, column) in row.cells.iter().zip(columns) { (matrix_cell(&row.from, column, cell)) }
                         }
