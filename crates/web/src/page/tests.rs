@@ -128,8 +128,14 @@ fn much_is_wrong() -> Seen {
         who: "\"me\"".to_owned(),
         at: NOW - 5_000,
     }];
-    let bad = "[lab]\nname = \"aegean\"\ndomain = \"lab.example.net\"\n[machines.naxos]\nzone = \"srvers\"\n[backup]\non = \"naxos\"\npool = \"x\"\noffsite = { b2 = { kind = \"s3\", endpoint = \"https://me:hunter2@x.example\", bucket = \"b\", key = \"hunter2\", password = \"hunter2\" } }\n";
-    seen.refused = Some(checked(Folder::from_texts([("lab.toml", bad)])));
+    let texts = seen.lab.folder.toml_files().map(|(_, file)| {
+        let text = file.text().replace("zone = \"mother\"", "zone = \"mothr\"");
+        (
+            file.path().to_owned(),
+            text.replace("secret:b2", "hunter2").replace("https://s3.", "https://me:hunter2@s3."),
+        )
+    });
+    seen.refused = Some(checked(Folder::from_texts(texts.collect::<Vec<_>>())));
     seen
 }
 
