@@ -12,6 +12,9 @@ const built = await build({
   outdir: dist,
   outbase: ".",
   entryNames: "[name]",
+  // What is only needed once somebody types is a file of its own, which the others name with its hash.
+  splitting: true,
+  chunkNames: "[name]-[hash]",
   bundle: true,
   minify: true,
   format: "esm",
@@ -28,7 +31,7 @@ for (const old of await readdir(dist)) if (!old.startsWith(".")) await rm(dist +
 const manifest = {};
 for (const [name, body] of files) {
   const hash = createHash("sha256").update(body).digest("hex").slice(0, 10);
-  manifest[name] = name.replace(".", `-${hash}.`);
+  manifest[name] = name.includes("-") ? name : name.replace(".", `-${hash}.`);
   await writeFile(dist + manifest[name], body);
 }
 await writeFile(`${dist}manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`);

@@ -45,6 +45,9 @@ enum Command {
         /// Also how long a bare clone takes to its first answered name.
         #[arg(long)]
         clone: bool,
+        /// Only what pages cost, which is printed and not kept.
+        #[arg(long)]
+        pages: bool,
     },
     /// Run a command and print its CPU time and its peak of memory; a part of `bench`.
     #[command(hide = true)]
@@ -58,7 +61,8 @@ fn main() -> anyhow::Result<()> {
         Command::Docs => docs::write(),
         Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Command::Arm64 => arm64::run(),
-        Command::Bench { clone } => bench::run(clone),
+        Command::Bench { pages: true, .. } => bench::pages(),
+        Command::Bench { clone, .. } => bench::run(clone),
         Command::Measure { command } => bench::measure(&command),
     }
 }

@@ -76,7 +76,7 @@ pub(crate) fn part(part: usize, whole: usize) -> f64 {
 /// How something was, the newest at the right, where also a narrow screen shows it. Each beat has a height as well as a colour.
 pub(crate) fn beats(beats: &[Health], label: &str) -> Markup {
     let count = |wanted: Health| beats.iter().filter(|health| **health == wanted).count();
-    let all = [Health::Up, Health::Degraded, Health::Down, Health::Unknown];
+    let all = [Health::Up, Health::Degraded, Health::Down, Health::Unknown, Health::Paused, Health::Pending];
     let counts: Vec<String> = all
         .into_iter()
         .map(|health| (count(health), health.word().to_lowercase()))
@@ -87,12 +87,21 @@ pub(crate) fn beats(beats: &[Health], label: &str) -> Markup {
     html! {
         svg.beats viewBox={ "0 0 " (wide) " 16" } preserveAspectRatio="xMaxYMid slice" role="img"
             aria-label={ (label) ": " (counts.join(", ")) } {
-            @for (at, health) in beats.iter().enumerate() {
-                @let (y, height) = match health { Health::Up => (1, 14), Health::Degraded => (4, 11), Health::Down => (9, 6), _ => (7, 2) };
-                rect class=(class(*health)) x=(at * 6 + 1) y=(y) width="4" height=(height) rx="1" {}
-            }
+            @for health in all { @if count(health) > 0 { path class=(class(health)) d=(strokes(beats, health)) {} } }
         }
     }
+}
+
+/// The beats of one health as strokes from their top to their foot.
+fn strokes(beats: &[Health], wanted: Health) -> String {
+    let (top, long) = match wanted {
+        Health::Up => (1, 14),
+        Health::Degraded => (4, 11),
+        Health::Down => (9, 6),
+        Health::Unknown | Health::Paused | Health::Pending => (7, 2),
+    };
+    let own = beats.iter().enumerate().filter(|(_, health)| **health == wanted);
+    own.map(|(at, _)| format!("M{} {top}v{long}", at * 6 + 3)).collect()
 }
 
 /// A moment as the time since then; whole in the title. Times are in UTC until the browser puts them in its own zone.
