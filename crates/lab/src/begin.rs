@@ -284,6 +284,7 @@ impl Answers {
     fn own_machine(&self) -> String {
         let mut text = format!("\n# This machine.\n[machines.{}]\n", self.machine);
         if !self.addresses.is_empty() {
+            text.push_str("# It has to stay the same: set it on the machine, or reserve it on the router.\n");
             let _ = writeln!(text, "address = {}", one_or_many(&self.addresses).inline());
         }
         match &self.key {

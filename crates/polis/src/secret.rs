@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use runtime::secret::{Keep, Listed, MAX_VALUE, SecretString, Set, key};
+use runtime::secret::{Keep, MAX_VALUE, SecretString, Set, key};
 
 use crate::args::{Args, MachineCommand, SecretCommand};
 use crate::fault::Fault;
@@ -29,7 +29,7 @@ pub(crate) fn secret(args: &Args, secret: &SecretCommand) -> Result<ExitCode, Fa
     let keep = Keep::of(&checked).ok_or(Fault::LabHasErrors)?;
     match secret {
         SecretCommand::Key => {}
-        SecretCommand::List => list(&keep),
+        SecretCommand::List => print(&keep.list_text()),
         SecretCommand::Rm { name } => {
             for (place, what) in keep.remove(name)? {
                 eprintln!("{place} still needs it, for the {what}.");
@@ -98,28 +98,6 @@ fn set(keep: &Keep<'_>, name: &str) -> Result<(), Fault> {
         );
     }
     Ok(())
-}
-
-fn list(keep: &Keep<'_>) {
-    let all = keep.list();
-    if all.is_empty() {
-        print("the lab needs no secrets\n");
-    }
-    let widest = all.iter().map(|secret| secret.name.len()).max().unwrap_or(0);
-    for Listed { name, is_there, is_stale, uses, machines } in all {
-        let state = match (is_there, is_stale) {
-            (false, _) => "not there",
-            (true, true) => "stale: rekey",
-            (true, false) => "there",
-        };
-        let what = if uses.is_empty() {
-            "nothing uses it".to_owned()
-        } else {
-            format!("for the {}", uses.join(", "))
-        };
-        let on = if machines.is_empty() { String::new() } else { format!(", on {}", machines.join(", ")) };
-        print(&format!("{name:widest$}  {state:12}  {what}{on}\n"));
-    }
 }
 
 /// Asks for the value at a terminal, or reads all of standard input without the line break at its end.

@@ -81,6 +81,9 @@ fn a_lab_of_any_kind_is_left_alone() {
     assert!(said.code == 1 && said.err.contains("services.toml"), "{}", said.err);
     assert_eq!(std::fs::read_dir(&scratch.0).unwrap().count(), 1);
     let said = init(&scratch.0.join("services.toml"), &SAID);
+    assert!(said.code == 2 && said.err.contains("is called like a file"), "{}", said.err);
+    scratch.write("plain", "");
+    let said = init(&scratch.0.join("plain"), &SAID);
     assert!(said.code == 1 && said.err.contains("can not read"), "{}", said.err);
     assert_eq!(scratch.read("services.toml"), "# mine\n");
 }

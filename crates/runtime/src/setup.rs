@@ -26,7 +26,8 @@ pub use run::diagnose;
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What it is about: `names`, `ports`, `clock`, `disk`, `internet`, `docker`, `lab`.
+    /// What it is about: `names`, `ports`, `clock`, `disk`, `internet`, `docker`, `lab`, in this order. Of ports there may be
+    /// several, one for each that can not be had.
     pub about: &'static str,
     /// How it is.
     pub mark: Mark,

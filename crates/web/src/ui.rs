@@ -49,13 +49,12 @@ pub(crate) fn mark(health: Health) -> Markup {
 
 /// A part of a whole, from 0 to 1; what is more than the whole fills it.
 pub(crate) fn meter(label: &str, part: f64, text: &str) -> Markup {
-    let part = part.clamp(0.0, 1.0);
-    let width = (part * 1000.0).round() / 10.0;
+    let width = (part.clamp(0.0, 1.0) * 1000.0).round() / 10.0;
     html! {
         span.meter {
             svg viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label={ (label) ": " (text) } {
                 rect.track width="100" height="6" rx="3" {}
-                rect.full[part >= 1.0] width=(width) height="6" rx="3" {}
+                rect.over[part > 1.0] width=(width) height="6" rx="3" {}
             }
             span.value { (text) }
         }
@@ -254,8 +253,14 @@ pub(crate) fn matrix(columns: &[MatrixColumn], rows: &[MatrixRow]) -> Markup {
             table.matrix {
                 caption.hidden { "Who may open what: a row is where a connection comes from" }
                 thead {
-                    tr { td {} @for (name, count) in &groups { th.group scope="colgroup" colspan=(count) { span { (name) } } } }
-                    tr { td {} @for column in columns { th scope="col" { span { (column.name) } } } }
+                    tr {
+                        td {}
+                        @for (name, count) in &groups {
+                            // A narrow group has no room for its name, and its columns say what they are.
+                            th.group scope="colgroup" colspan=(count) { span.hidden[*count < 3] { (name) } }
+                        }
+                    }
+                    tr { td {} @for column in columns { th scope="col" { span { (matrix_head(column)) } } } }
                 }
                 tbody {
                     @for row in rows {
@@ -270,9 +275,15 @@ pub(crate) fn matrix(columns: &[MatrixColumn], rows: &[MatrixRow]) -> Markup {
     }
 }
 
+fn matrix_head(column: &MatrixColumn) -> String {
+    match column.group.as_str() {
+        "panels" => format!("panels in {}", column.name),
+        _ => column.name.clone(),
+    }
+}
+
 fn matrix_cell(from: &str, column: &MatrixColumn, cell: &MatrixCell) -> Markup {
-    let head =
-        if column.group == "panels" { format!("panels in {}", column.name) } else { column.name.clone() };
+    let head = matrix_head(column);
     let title = format!("{from} to {head}: {}", cell.why);
     html! {
         @match (cell.open, cell.lines.first()) {
@@ -397,12 +408,8 @@ mod tests {
         assert!(state(Health::Down).0.ends_with("Down</span>"));
         let drawn = beats(&[Health::Up, Health::Up, Health::Down], "naxos").0;
         assert!(drawn.contains("aria-label=\"naxos: 2 times up, 1 times down\""), "{drawn}");
-        assert!(
-            meter("power", part(3, 2), "3 of 2")
-                .0
-                .contains("width=\"100\" height=\"6\" rx=\"3\" class=\"full\"")
-                || meter("power", part(3, 2), "3 of 2").0.contains("full")
-        );
+        assert!(meter("power", part(3, 2), "3 of 2").0.contains("class=\"over\" width=\"100\""));
+        assert!(meter("power", part(1, 2), "1 of 2").0.contains("width=\"50\""));
     }
 
     #[test]

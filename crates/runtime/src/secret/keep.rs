@@ -169,6 +169,28 @@ impl<'c> Keep<'c> {
         replace(&path, bytes).map_err(failed)
     }
 
+    /// The list of them as text, a line each.
+    pub fn list_text(&self) -> String {
+        let all = self.list();
+        let widest = all.iter().map(|secret| secret.name.len()).max().unwrap_or(0);
+        let line = |Listed { name, is_there, is_stale, uses, machines }: &Listed| {
+            let state = match (is_there, is_stale) {
+                (false, _) => "not there",
+                (true, true) => "stale: rekey",
+                (true, false) => "there",
+            };
+            let what = if uses.is_empty() {
+                "nothing uses it".to_owned()
+            } else {
+                format!("for the {}", uses.join(", "))
+            };
+            let on =
+                if machines.is_empty() { String::new() } else { format!(", on {}", machines.join(", ")) };
+            format!("{name:widest$}  {state:12}  {what}{on}\n")
+        };
+        if all.is_empty() { "the lab needs no secrets\n".to_owned() } else { all.iter().map(line).collect() }
+    }
+
     /// All secrets that the lab uses or that are there, by name.
     pub fn list(&self) -> Vec<Listed> {
         let mut names: Vec<String> = self.uses.keys().cloned().chain(self.stored()).collect();

@@ -90,6 +90,14 @@ pub fn init(init: &Init<'_>, talk: Option<Talk<'_>>) -> Result<String, Unbegun> 
     let is_root = rustix::process::geteuid().is_root();
     let folder =
         init.folder.clone().unwrap_or_else(|| PathBuf::from(if is_root { INSTALLED } else { "lab" }));
+    if folder.extension().is_some_and(|extension| extension == "toml") {
+        let what =
+            format!("`{}` is called like a file, and the lab is written to a folder", folder.display());
+        return Err(Unbegun::misuse(
+            what,
+            format!("name a folder: the file in it will be `{}`", begin::FILE),
+        ));
+    }
     refuse_to_overwrite(&folder)?;
     let host = look::host();
     let mut draft = settle(init, &folder, &host, &look::seat, talk)?;
@@ -187,6 +195,9 @@ fn settle(
         }
     }
     draft.answers.web_taken = web(&draft, seats);
+    if let Some(talk) = &mut talk {
+        talk.tell("\n")?;
+    }
     Ok(draft)
 }
 
@@ -353,7 +364,8 @@ mod tests {
             "domain = \"lab.home.arpa\"",
             "timezone = \"Europe/Athens\"",
             "\nlan = { site = \"home\", cidr = \"192.168.1.0/24\" }",
-            "\n[machines.naxos]\naddress = \"192.168.1.10\"",
+            "\n[machines.naxos]\n",
+            "\naddress = \"192.168.1.10\"\n",
             "\n[dns]\non = \"naxos\"\nupstreams = [\"9.9.9.9\", \"1.1.1.1\"]",
         ] {
             assert!(text.contains(part), "{part}: {text}");

@@ -60,13 +60,8 @@ impl Report<'_> {
                 line("", help.clone());
             }
         }
-        match (&answers.web_taken, self.state) {
-            (None, _) => line(
-                "proxy",
-                "left out: this version does not run it yet; ports 80 and 443 are free".to_owned(),
-            ),
-            (Some(why), _) => line("proxy", format!("left out: this version does not run it yet; {why}")),
-        }
+        let web = answers.web_taken.as_deref().unwrap_or("ports 80 and 443 are free");
+        line("proxy", format!("left out: this version does not run it yet; {web}"));
         match self.state {
             Some(state) => {
                 line("key", format!("its private half is in {}", state.join("machine.key").display()));
@@ -100,9 +95,9 @@ impl Report<'_> {
         if has_unit {
             start = "start it: systemctl enable --now polis".to_owned();
         } else if !is_root && matches!(self.draft.answers.names, Names::Here(_)) {
-            start.push_str(
-                "\n     as root, because port 53 needs it; to try it without: --listen 127.0.0.1:10053",
-            );
+            let more = if state.is_empty() { " --state FOLDER" } else { "" };
+            let how = "as root, because port 53 needs it; to try it without: --listen 127.0.0.1:10053";
+            start.push_str(&format!("\n     {how}{more}"));
         }
         format!(
             "\nwhat to do next\n\

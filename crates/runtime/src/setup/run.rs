@@ -24,7 +24,7 @@ use crate::supervisor::Phase;
 const LONGEST: Duration = Duration::from_secs(3);
 /// How long a name server may take over UDP; what is left is for TCP.
 const ANSWER: Duration = Duration::from_secs(2);
-const REST: Duration = Duration::from_millis(900);
+const REST: Duration = Duration::from_millis(700);
 /// Where Docker listens.
 const DOCKER: &str = "/run/docker.sock";
 /// The most of an answer that is read.
@@ -79,9 +79,10 @@ async fn names(worker: &Worker, given: &Given<'_>, services: &[ServiceRuns]) -> 
     let port = given.follows.ports.shifted(53);
     let addresses = given.lab.machines.get(given.machine).and_then(|machine| machine.address.as_ref());
     let own = addresses.and_then(|all| all.iter().next()).map(|own| SocketAddr::new(own.0, port));
+    let place = place_of_names(worker, given).await;
     let known = listening().await;
-    let seat = match own {
-        Some(own) => aside(move || look::holder(&known, Transport::Udp, own)).await,
+    let seat = match place.or(own) {
+        Some(at) => aside(move || look::holder(&known, Transport::Udp, at)).await,
         None => None,
     };
     let other = match &seat {
@@ -91,7 +92,7 @@ async fn names(worker: &Worker, given: &Given<'_>, services: &[ServiceRuns]) -> 
     if let NameServer::Settled(check) = judge::name_server(given.lab, given.machine, services, other) {
         return check;
     }
-    let Some(at) = place_of_names(worker, given).await else {
+    let Some(at) = place else {
         return judge::unknown(
             "names",
             "the name server runs, and where it listens is not known",

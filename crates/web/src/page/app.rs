@@ -91,7 +91,7 @@ fn opened_by(steps: &[Step]) -> Markup {
             ui::lines(&step.lines),
         ]
     });
-    ui::table("Zones that may open it", &["From", "Because", ""], rows.collect(), "No zone may open it.")
+    ui::table("Zones that may open it", &["From", "Because", "-"], rows.collect(), "No zone may open it.")
 }
 
 fn data(all: &[Holding]) -> Markup {
@@ -104,6 +104,6 @@ fn data(all: &[Holding]) -> Markup {
             html! { (ui::code_words(&held.drill)) },
         ]
     });
-    let columns = ["Dataset", "Snapshots", "Copy", "Offsite", "Drill"];
+    let columns = ["Dataset", "Snapshots", "Copy", "-Offsite", "-Drill"];
     ui::table("How its data is kept, as it follows from the file", &columns, rows.collect(), "")
 }

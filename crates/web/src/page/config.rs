@@ -62,7 +62,7 @@ fn machines(machines: &[MachineLab]) -> Markup {
             ui::state(own.health),
             html! { @if let Some(lab) = &own.fingerprint { code { (lab) } } },
             html! {
-                @match own.in_step { Some(true) => "the same", Some(false) => b { "another" }, None => span.muted { "unknown" } }
+                @match own.in_step { Some(true) => "same", Some(false) => b { "another" }, None => span.muted { "unknown" } }
             },
             html! { (own.polis.as_deref().unwrap_or_default()) },
         ]

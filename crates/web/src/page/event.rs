@@ -77,7 +77,10 @@ fn rows(seen: &Seen, view: &Events) -> Markup {
     let rows = view.events.iter().map(|event| {
         vec![
             ui::since(event.at, seen.now),
-            html! { a href={ "/machines/" (event.machine) } { (event.machine) } },
+            html! {
+                a href={ "/machines/" (event.machine) } { (event.machine) }
+                @if event.seen_by > 1 { span.muted { " and " (event.seen_by - 1) " more" } }
+            },
             html! { (event.kind) },
             what(event),
         ]

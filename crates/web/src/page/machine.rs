@@ -23,7 +23,7 @@ pub(crate) fn machines(seen: &Seen, view: &Machines) -> Made {
 
 /// A dense table of machines.
 pub(super) fn machine_table(machines: &[MachineRow], now: Millis, caption: &str) -> Markup {
-    let columns = ["Machine", "State", "Last hour", "-Place", "-Address", "-Duties", "-#Power", "-Lab"];
+    let columns = ["Machine", "State", "Last hour", "-Site, zone", "-Address", "-Duties", "-#Power", "-Lab"];
     let rows = machines.iter().map(|row| {
         vec![
             html! { a href={ "/machines/" (row.name) } { (row.name) } },
@@ -33,7 +33,7 @@ pub(super) fn machine_table(machines: &[MachineRow], now: Millis, caption: &str)
                 @if let Some(why) = &row.why { div.why { (why) } }
             },
             ui::beats(&row.beats, &format!("{} in the last hour", row.name)),
-            html! { (row.place) @if let Some(host) = &row.guest_of { div.muted { "on " (host) } } },
+            html! { (row.place) @if let Some(host) = &row.guest_of { span.muted { " on " (host) } } },
             html! { (row.address.as_deref().unwrap_or_default()) },
             html! { (row.duties.join(", ")) },
             html! { @if let Some(power) = row.power_milliwatts { (watts(power)) } },
@@ -46,7 +46,7 @@ pub(super) fn machine_table(machines: &[MachineRow], now: Millis, caption: &str)
 fn in_step(row: &MachineRow) -> Markup {
     html! {
         @match row.in_step {
-            Some(true) => "the same",
+            Some(true) => "same",
             Some(false) => a href="/config#machines" { "another" },
             None => span.muted { "unknown" },
         }
@@ -115,12 +115,12 @@ fn duties(duties: &[Duty]) -> Markup {
         vec![
             html! { (duty.service) },
             ui::follows(html! { (duty.what) }),
-            html! { (ui::state_with(duty.health, Health::word(duty.health))) div.why { (duty.words) } },
+            ui::state_with(duty.health, &duty.words),
             ui::lines(&duty.lines),
         ]
     });
     let empty = "No agent of Polis runs on it, so it has nothing to do.";
-    ui::table("What the lab has it do", &["Service", "What", "State", ""], rows.collect(), empty)
+    ui::table("What the lab has it do", &["Service", "What", "State", "-"], rows.collect(), empty)
 }
 
 /// What a thing has of everything that can follow.
@@ -128,10 +128,10 @@ pub(super) fn coverage_list(cells: &[Cell]) -> Markup {
     let rows = cells.iter().map(|cell| {
         vec![
             html! { (cell.column) },
-            html! { (ui::cell_mark(cell.is)) " " (ui::cell_word(cell.is)) },
+            html! { span.state { (ui::cell_mark(cell.is)) span aria-hidden="true" { (ui::cell_word(cell.is)) } } },
             html! { (ui::code_words(&cell.what)) },
             ui::lines(&cell.lines),
         ]
     });
-    ui::table("What follows from the lab file", &["", "Is", "What", ""], rows.collect(), "Nothing follows.")
+    ui::table("What follows from the lab file", &["", "Is", "What", "-"], rows.collect(), "Nothing follows.")
 }

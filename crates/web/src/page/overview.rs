@@ -54,7 +54,7 @@ pub(super) fn attention_list(seen: &Seen, all: &[Attention]) -> Markup {
 }
 
 fn service_table(services: &[ServiceRow]) -> Markup {
-    let columns = ["Service", "State", "Address", "Machines", ""];
+    let columns = ["Service", "State", "Machines", "-Address", "-"];
     let rows = services.iter().map(|row| {
         let holders = html! {
             @for (at, holder) in row.on.iter().enumerate() {
@@ -72,17 +72,21 @@ fn service_table(services: &[ServiceRow]) -> Markup {
         };
         vec![
             name,
-            html! { (ui::state(row.health)) div.why { (row.words) } },
-            html! { (row.address.as_deref().unwrap_or_default()) },
+            html! { (ui::state(row.health)) @if !row.words.is_empty() { div.why { (row.words) } } },
             holders,
+            html! { (row.address.as_deref().unwrap_or_default()) },
             ui::lines(&row.lines),
         ]
     });
-    ui::table("Services of the lab", &columns, rows.collect(), "The lab places no services.")
+    let planned = services.iter().any(|row| row.health == Health::Pending && row.words.is_empty());
+    html! {
+        (ui::table("Services of the lab", &columns, rows.collect(), "The lab places no services."))
+        @if planned { p.muted { "Pending services follow from the lab file; this version does not run them yet." } }
+    }
 }
 
 fn coverage_counts(counts: &[CoverageCount]) -> Markup {
-    let columns = ["", "#Follows", "#Chosen not to", "#Missing", ""];
+    let columns = ["", "-#Follows", "-#Chosen not to", "#Missing", ""];
     let rows = counts.iter().map(|count| {
         let all = count.follows + count.chosen + count.missing;
         let part = ui::part(count.follows + count.chosen, all);

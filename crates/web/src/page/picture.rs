@@ -39,10 +39,13 @@ pub(super) fn sites(view: &Network) -> Markup {
             }
         })
         .collect();
+    let edge =
+        |start: f64, more: fn(f64, f64) -> f64| sites.iter().fold(start, |edge, site| more(edge, site.y));
+    let (top, bottom) = (edge(HEIGHT, f64::min) - BOX.1 / 2.0 - 2.0, edge(0.0, f64::max) + BOX.1 / 2.0 + 2.0);
     let words: Vec<String> = view.tunnels.iter().map(|tunnel| tunnel.between.join(" to ")).collect();
     let label = format!("{} sites; tunnels: {}", sites.len(), words.join(", "));
     html! {
-        svg.picture viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(label) {
+        svg.picture viewBox={ "0 " (top) " " (WIDTH) " " (bottom - top) } role="img" aria-label=(label) {
             @for tunnel in &view.tunnels { (line(&sites, tunnel)) }
             @for site in &sites { (drawn(site)) }
         }

@@ -292,13 +292,18 @@ async fn name_servers(here: &Here, seen: &Seen) -> view::NameServersAsked {
     let question = Question::View { service: dns::SERVICE.word().to_owned() };
     let said = ask_each(here, seen, &on.unwrap_or_default(), &question).await;
     let read = |reply: Reply| match reply {
-        Reply::View { view } if view.is_null() => Err("it answers no names now".to_owned()),
+        // One that stands by has nothing to show.
+        Reply::View { view } if view.is_null() => None,
         Reply::View { view } => {
-            serde_json::from_value(view).map_err(|_| "it runs another version".to_owned())
+            Some(serde_json::from_value(view).map_err(|_| "it runs another version".to_owned()))
         }
-        _ => Err("it said something else".to_owned()),
+        _ => Some(Err("it said something else".to_owned())),
     };
-    said.into_iter().map(|(machine, reply)| (machine, reply.and_then(read))).collect()
+    let read = |(machine, reply): (String, Result<Reply, String>)| match reply {
+        Ok(reply) => Some((machine, read(reply)?)),
+        Err(why) => Some((machine, Err(why))),
+    };
+    said.into_iter().filter_map(read).collect()
 }
 
 /// What happened, of all machines that can be asked, or of the one that is of interest.

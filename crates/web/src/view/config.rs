@@ -140,7 +140,7 @@ fn files(checked: &Checked) -> Vec<ConfigFile> {
         }
     }
     let file = |file: &lab::File| {
-        let path = checked.folder.shown_path(file);
+        let path = file.path().to_owned();
         let text = lab::mask_secrets(file.text());
         let lines = text.lines().enumerate().map(|(before, text)| ConfigLine {
             number: before + 1,

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The most rows of a page.
-const MOST: usize = 200;
+const MOST: usize = 100;
 
 /// What is asked for: the filters of the page, which stand in its address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,10 +43,10 @@ pub struct Events {
 pub struct EventRow {
     /// When, in milliseconds since 1970.
     pub at: Millis,
-    /// Where.
+    /// Where; the first to see it, if several did.
     pub machine: String,
-    /// Its number there.
-    pub number: i64,
+    /// How many machines saw the same in the same moment.
+    pub seen_by: usize,
     /// Of what kind.
     pub kind: String,
     /// In words.
@@ -56,6 +56,9 @@ pub struct EventRow {
     /// The page of what it is about.
     pub url: Option<String>,
 }
+
+/// How far apart the same may be seen by several machines, in milliseconds.
+const MOMENT: Millis = 10_000;
 
 /// The kinds, in the order of a person's interest.
 const KINDS: [&str; 12] = [
@@ -91,12 +94,30 @@ pub fn events(asked: EventsAsked, filter: &Filter) -> Events {
             && filter.before.is_none_or(|before| row.at < before)
             && text.as_ref().is_none_or(|text| row.words.to_lowercase().contains(text))
     });
-    rows.sort_by(|a, b| (b.at, &a.machine, b.number).cmp(&(a.at, &b.machine, a.number)));
+    rows.sort_by(|a, b| (b.at, &a.machine).cmp(&(a.at, &b.machine)));
+    let mut rows = together(rows);
     let has_more = rows.len() > MOST;
     rows.truncate(MOST);
     let older = rows.last().map(|row| row.at).filter(|_| has_more);
     let kinds = KINDS.iter().map(ToString::to_string).collect();
     Events { events: rows, silent, kinds, machines, older }
+}
+
+/// What several machines saw of another in one moment is one row.
+fn together(rows: Vec<EventRow>) -> Vec<EventRow> {
+    let mut all: Vec<EventRow> = Vec::new();
+    for row in rows {
+        let recent = all.iter_mut().rev().take_while(|other| other.at - row.at <= MOMENT);
+        let same = recent.filter(|_| row.kind == "machine").find(|other| other.words == row.words);
+        match same {
+            Some(other) => {
+                other.seen_by += 1;
+                (other.at, other.machine) = (row.at, row.machine);
+            }
+            None => all.push(row),
+        }
+    }
+    all
 }
 
 fn row(machine: &str, happened: &Happened) -> EventRow {
@@ -121,10 +142,46 @@ fn row(machine: &str, happened: &Happened) -> EventRow {
     EventRow {
         at: happened.at,
         machine: machine.to_owned(),
-        number: happened.number,
+        seen_by: 1,
         kind: event.kind().to_owned(),
         words: event.words(),
         is_bad,
         url,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn up(number: i64, at: Millis, machine: &str) -> Happened {
+        Happened { number, at, event: Event::Machine { machine: machine.into(), state: "up".into() } }
+    }
+
+    #[test]
+    fn what_many_see_in_one_moment_is_one_row_and_the_newest_is_first() {
+        let asked = vec![
+            ("anafi".to_owned(), Ok(vec![up(1, 1_000, "naxos"), up(2, 60_000, "naxos")])),
+            ("thebes".to_owned(), Ok(vec![up(1, 3_000, "naxos"), up(2, 3_500, "patra")])),
+            ("vienna".to_owned(), Err("it does not answer".to_owned())),
+        ];
+        let all = events(asked, &Filter::default());
+        let rows: Vec<(Millis, &str, usize)> =
+            all.events.iter().map(|row| (row.at, row.words.as_str(), row.seen_by)).collect();
+        assert_eq!(rows, [(60_000, "naxos is up", 1), (3_500, "patra is up", 1), (1_000, "naxos is up", 2)]);
+        assert_eq!(all.silent, [("vienna".to_owned(), "it does not answer".to_owned())]);
+    }
+
+    #[test]
+    fn filters_leave_what_fits_and_there_is_more_before() {
+        let many = (0..150)
+            .map(|number| up(number, number * 60_000, if number % 2 == 0 { "naxos" } else { "patra" }));
+        let asked = vec![("anafi".to_owned(), Ok(many.collect::<Vec<_>>()))];
+        let all = events(asked.clone(), &Filter::default());
+        assert_eq!((all.events.len(), all.older), (MOST, Some(50 * 60_000)));
+        let filter = Filter { text: Some("PATRA".into()), before: Some(600_000), ..Filter::default() };
+        let some = events(asked, &filter);
+        assert_eq!((some.events.len(), some.older), (5, None));
+        assert!(some.events.iter().all(|row| row.words == "patra is up" && row.at < 600_000));
     }
 }

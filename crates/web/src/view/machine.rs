@@ -138,7 +138,7 @@ fn row(eye: Eye<'_>, name: &str, machine: &At<Machine>) -> MachineRow {
         health: standing.health,
         why: standing.why,
         since: standing.since,
-        place: words(site.into_iter().chain(zone)),
+        place: words(site.into_iter().chain(zone.filter(|zone| site != Some(zone)))),
         guest_of: machine.guest_of.as_ref().map(ToString::to_string),
         address: machine.address.iter().flat_map(|all| all.iter()).map(|own| own.0.to_string()).next(),
         duties: roles,
@@ -293,7 +293,7 @@ fn duties(eye: Eye<'_>, name: &str) -> Vec<Duty> {
             .status
             .and_then(|status| status.services.iter().find(|runs| runs.name == duty.service.word()));
         let (health, words) = match (is_run(duty.service), standing.status, runs) {
-            (false, ..) => (Health::Pending, "not run by this version yet"),
+            (false, ..) => (Health::Pending, "planned"),
             (true, None, _) if standing.health == Health::Down => {
                 (Health::Down, "the machine does not answer")
             }

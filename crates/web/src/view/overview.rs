@@ -153,7 +153,7 @@ fn service_health(
     phases: &[Option<Phase>],
 ) -> (Health, String) {
     if !is_run(placed.service) {
-        return (Health::Pending, "follows from the file; this version does not run it yet".to_owned());
+        return (Health::Pending, String::new());
     }
     let first = on.first().map(|holder| holder.machine.as_str()).unwrap_or_default();
     match on.iter().find(|holder| holder.serves) {
