@@ -18,6 +18,15 @@ function row(): string | undefined {
   return document.activeElement?.closest("tbody tr")?.textContent ?? undefined;
 }
 
+/** Whether somebody typed or chose something in a field that is not sent yet. */
+function isFilled(field: Element): boolean {
+  if (field instanceof HTMLInputElement) return field.value !== field.defaultValue;
+  if (!(field instanceof HTMLSelectElement)) return false;
+  // Where nothing is selected in the page as it came, it is the first that is.
+  const came = [...field.options].findIndex((option) => option.defaultSelected);
+  return field.selectedIndex !== Math.max(0, came);
+}
+
 async function refresh(): Promise<void> {
   if (fetching) {
     again = true;
@@ -53,7 +62,7 @@ function take(next: Element): void {
     callbacks: {
       beforeNodeMorphed(old: Node, fresh: Node): boolean {
         if (!(old instanceof Element) || !(fresh instanceof Element)) return true;
-        if (old.matches("[data-island]")) return false;
+        if (old.matches("[data-island]") || isFilled(old)) return false;
         // What somebody opened stays open.
         if (old instanceof HTMLDetailsElement && old.open) fresh.setAttribute("open", "");
         return true;

@@ -31,7 +31,7 @@ export async function scratch() {
 }
 
 /** Whether somebody listens at an address. */
-function listens(host, port) {
+export function listens(host, port) {
   return new Promise((done) => {
     const socket = connect({ host, port });
     const end = (is) => {
@@ -42,7 +42,12 @@ function listens(host, port) {
   });
 }
 
-/** A program that runs until it is ended; what it says is kept. */
+/** Runs a command of Polis and gives what it says. */
+export async function run(words, environment = process.env) {
+  return (await promisify(execFile)(polis, words, { env: environment })).stdout;
+}
+
+/** A command of Polis that runs until it is ended; what it says is kept. */
 export class Running {
   constructor(words, environment) {
     this.words = words.join(" ");
@@ -112,7 +117,7 @@ export class Demo {
 
   /** Runs a command of Polis in this demonstration. */
   async run(...words) {
-    return (await promisify(execFile)(polis, words, { env: this.environment })).stdout;
+    return run(words, this.environment);
   }
 
   /** A link that opens the pages of a machine for changes, once. */
