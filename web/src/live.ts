@@ -39,7 +39,8 @@ async function refresh(): Promise<void> {
     if (next) {
       take(next);
       seen = new Date();
-      connected();
+      // A machine that ends may answer once more; that it is connected is said by what tells of changes.
+      if (source?.readyState === EventSource.OPEN) connected();
     }
   } catch {
     lost();
