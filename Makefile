@@ -2,13 +2,14 @@
 
 POLIS = $(or $(CARGO_TARGET_DIR),target)/debug/polis
 
-.PHONY: demo test help
+.PHONY: demo test web help
 
 help:
 	@echo "make demo   build Polis, check the example, explain an app of it, and run its machines on this one"
 	@echo "make test   everything that a change has to pass"
+	@echo "make web    build the style and the scripts of the pages, which takes npm"
 
-demo: tools
+demo: tools web
 	@echo "== building Polis; the first time this takes two to three minutes"
 	@cargo build --package polis
 	@echo
@@ -21,8 +22,18 @@ demo: tools
 	@echo "== polis demo examples/aegean"
 	@exec $(POLIS) demo examples/aegean
 
+# Begins with `web`, and looks at the pages in a browser.
 test: tools
 	@cargo xtask ci
+
+# Without it the pages are whole, but plain.
+web: tools
+	@if command -v npm >/dev/null || [ -x target/tools/bin/npm ]; then \
+	  echo "== building the style and the scripts of the pages"; \
+	  cargo xtask web || echo "they could not be built, and the pages are plain: the lines above say why"; \
+	else \
+	  echo "== npm is not here: the pages will have no style and no scripts, and everything is on them all the same"; \
+	fi
 
 .PHONY: tools
 tools:

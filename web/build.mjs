@@ -26,12 +26,18 @@ const built = await build({
 const files = new Map(built.outputFiles.map((file) => [file.path.split("/").pop(), Buffer.from(file.contents)]));
 files.set("favicon.svg", await readFile(`${here}favicon.svg`));
 
-await mkdir(dist, { recursive: true });
-for (const old of await readdir(dist)) if (!old.startsWith(".")) await rm(dist + old);
+// What is there already is left alone, so that nothing is built anew for it.
 const manifest = {};
 for (const [name, body] of files) {
   const hash = createHash("sha256").update(body).digest("hex").slice(0, 10);
   manifest[name] = name.includes("-") ? name : name.replace(".", `-${hash}.`);
-  await writeFile(dist + manifest[name], body);
 }
-await writeFile(`${dist}manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`);
+const wanted = new Map([...files].map(([name, body]) => [manifest[name], body]));
+wanted.set("manifest.json", Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));
+
+await mkdir(dist, { recursive: true });
+for (const old of await readdir(dist)) if (!old.startsWith(".") && !wanted.has(old)) await rm(dist + old);
+for (const [name, body] of wanted) {
+  const was = await readFile(dist + name).catch(() => undefined);
+  if (!was?.equals(body)) await writeFile(dist + name, body);
+}

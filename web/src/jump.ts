@@ -6,12 +6,15 @@ export async function openJump(text = ""): Promise<void> {
 
 export function jump(): void {
   const input = document.querySelector<HTMLInputElement>("#jump");
-  input?.addEventListener("focus", () => {
+  // Not when it gets the focus: that happens to whoever goes by with Tab.
+  const take = () => {
+    if (!input) return;
     const text = input.value;
     input.value = "";
-    input.blur();
     void openJump(text);
-  });
+  };
+  input?.addEventListener("click", take);
+  input?.addEventListener("input", take);
   document.addEventListener("keydown", (event) => {
     if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();

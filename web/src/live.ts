@@ -4,6 +4,8 @@ import { tell } from "./times";
 
 /** How long a connection may be gone before the page says so. */
 const GONE = 3_000;
+/** How long until a connection that was refused is tried again. */
+const AGAIN = 5_000;
 
 let main: HTMLElement;
 let source: EventSource | undefined;
@@ -18,6 +20,15 @@ function row(): string | undefined {
   return document.activeElement?.closest("tbody tr")?.textContent ?? undefined;
 }
 
+/** Whether somebody typed or chose something in a field that is not sent yet. */
+function isFilled(field: Element): boolean {
+  if (field instanceof HTMLInputElement) return field.value !== field.defaultValue;
+  if (!(field instanceof HTMLSelectElement)) return false;
+  // Where nothing is selected in the page as it came, it is the first that is.
+  const came = [...field.options].findIndex((option) => option.defaultSelected);
+  return field.selectedIndex !== Math.max(0, came);
+}
+
 async function refresh(): Promise<void> {
   if (fetching) {
     again = true;
@@ -30,7 +41,8 @@ async function refresh(): Promise<void> {
     if (next) {
       take(next);
       seen = new Date();
-      connected();
+      // A machine that ends may answer once more; that it is connected is said by what tells of changes.
+      if (source?.readyState === EventSource.OPEN) connected();
     }
   } catch {
     lost();
@@ -53,7 +65,7 @@ function take(next: Element): void {
     callbacks: {
       beforeNodeMorphed(old: Node, fresh: Node): boolean {
         if (!(old instanceof Element) || !(fresh instanceof Element)) return true;
-        if (old.matches("[data-island]")) return false;
+        if (old.matches("[data-island]") || isFilled(old)) return false;
         // What somebody opened stays open.
         if (old instanceof HTMLDetailsElement && old.open) fresh.setAttribute("open", "");
         return true;
@@ -98,7 +110,14 @@ function open(): void {
   source.onmessage = (message) => {
     if (String(message.data).split(" ").some((topic) => wanted.has(topic))) void refresh();
   };
-  source.onerror = lost;
+  source.onerror = () => {
+    lost();
+    // It tries again by itself, unless it was answered with something else.
+    if (source?.readyState === EventSource.CLOSED) {
+      close();
+      setTimeout(() => source ?? (document.hidden || open()), AGAIN);
+    }
+  };
 }
 
 function close(): void {
@@ -119,5 +138,11 @@ export function live(): void {
     }
   });
   window.addEventListener("pagehide", close);
+  // Back to a page that was kept as it was.
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted || source) return;
+    open();
+    void refresh();
+  });
   if (!document.hidden) open();
 }

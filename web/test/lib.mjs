@@ -1,6 +1,7 @@
 // What the browser tests share: a demonstration of a lab, a browser, and the ways in which a page is looked at.
 import { execFile, spawn } from "node:child_process";
-import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
@@ -10,6 +11,7 @@ export const polis = process.env.POLIS ?? `${process.env.CARGO_TARGET_DIR ?? `${
 export const shots = new URL("../shots/", import.meta.url).pathname;
 
 const PATIENCE = 20_000;
+const PORT = 18421;
 
 /** Waits until something is true. */
 export async function until(what, is, patience = PATIENCE) {
@@ -28,22 +30,78 @@ export async function scratch() {
   return { path, end: () => rm(path, { recursive: true, force: true }) };
 }
 
+/** Whether somebody listens at an address. */
+export function listens(host, port) {
+  return new Promise((done) => {
+    const socket = connect({ host, port });
+    const end = (is) => {
+      socket.destroy();
+      done(is);
+    };
+    socket.once("connect", () => end(true)).once("error", () => end(false));
+  });
+}
+
+/** Runs a command of Polis and gives what it says. */
+export async function run(words, environment = process.env) {
+  return (await promisify(execFile)(polis, words, { env: environment })).stdout;
+}
+
+/** A command of Polis that runs until it is ended; what it says is kept. */
+export class Running {
+  constructor(words, environment) {
+    this.words = words.join(" ");
+    this.said = "";
+    this.child = spawn(polis, words, { env: environment });
+    for (const stream of [this.child.stdout, this.child.stderr]) stream.on("data", (text) => (this.said += text));
+  }
+
+  get ended() {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** Waits until something is true of it; that it has ended is an error. */
+  async until(what, is, patience) {
+    return until(
+      what,
+      async () => {
+        if (this.ended) throw new Error(`\`polis ${this.words}\` ended: ${this.said}`);
+        return is();
+      },
+      patience,
+    ).catch((error) => {
+      throw new Error(`${error.message}; it said: ${this.said}`);
+    });
+  }
+
+  async end() {
+    this.child.kill("SIGTERM");
+    await until(`\`polis ${this.words}\` ends`, () => this.ended);
+  }
+}
+
 /** All machines of a lab on this one, and the pages of one of them. */
 export class Demo {
   static async of(lab, machine = "127.10.50.13") {
+    if (await listens(machine, PORT)) {
+      throw new Error(`another demonstration has the address ${machine}:${PORT}: end it, or wait until it has ended`);
+    }
     const demo = new Demo();
     demo.home = await scratch();
-    demo.url = `http://${machine}:18421`;
+    demo.url = `http://${machine}:${PORT}`;
     demo.environment = { ...process.env, XDG_RUNTIME_DIR: demo.home.path };
-    demo.said = "";
-    demo.child = spawn(polis, ["demo", lab], { env: demo.environment });
-    for (const stream of [demo.child.stdout, demo.child.stderr]) stream.on("data", (text) => (demo.said += text));
-    await until(`the demonstration answers (${demo.said})`, () => demo.answers());
+    demo.running = new Running(["demo", lab], demo.environment);
+    try {
+      await demo.running.until("the demonstration answers", () => demo.answers(), 40_000);
+    } catch (error) {
+      await demo.end();
+      throw error;
+    }
     return demo;
   }
 
+  /** Whether all machines are seen, and nothing is left to say of any. */
   async answers() {
-    if (this.child.exitCode !== null) throw new Error(`the demonstration ended: ${this.said}`);
     try {
       const seen = await this.api("machines");
       const agents = seen.machines.filter((one) => one.why === null || !one.why.includes("no agent"));
@@ -59,7 +117,12 @@ export class Demo {
 
   /** Runs a command of Polis in this demonstration. */
   async run(...words) {
-    return (await promisify(execFile)(polis, words, { env: this.environment })).stdout;
+    return run(words, this.environment);
+  }
+
+  /** A link that opens the pages of a machine for changes, once. */
+  async link(machine) {
+    return (await this.run("setup", "--state", this.state(machine))).split("\n")[0].trim();
   }
 
   state(machine) {
@@ -67,17 +130,26 @@ export class Demo {
   }
 
   async end() {
-    this.child.kill("SIGTERM");
-    await until("the demonstration ends", () => this.child.exitCode !== null || this.child.signalCode !== null);
+    await this.running.end();
     await this.home.end();
   }
 }
 
-/** A copy of the example, to be changed. */
+/**
+ * A copy of the example, to be changed, with addresses of this process: demonstrations beside each other do not meet.
+ * `at` gives the address that one of the example has here.
+ */
 export async function example() {
   const folder = await scratch();
   await cp(`${root}examples/aegean`, folder.path, { recursive: true });
-  return folder;
+  const first = 200 + 3 * (process.pid % 18);
+  const moved = (text) => text.replace(/\b10\.([123])0\./g, (_, site) => `10.${first + Number(site) - 1}.`);
+  for (const name of await readdir(folder.path)) {
+    if (!name.endsWith(".toml")) continue;
+    const path = `${folder.path}/${name}`;
+    await writeFile(path, moved(await readFile(path, "utf8")));
+  }
+  return { ...folder, at: (address) => moved(address).replace(/^10\./, "127.") };
 }
 
 export async function browser() {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use crate::{arm64, fuzz, root, tidy};
+use crate::{arm64, fuzz, root, tidy, web};
 
 const STEPS: [(&str, &[&str]); 3] = [
     ("format", &["fmt", "--all", "--check"]),
@@ -16,12 +16,15 @@ const STEPS: [(&str, &[&str]); 3] = [
 pub(crate) fn run(fuzz_seconds: u32) -> anyhow::Result<()> {
     let skipped = root().join("target/skipped");
     let _ = std::fs::remove_dir_all(&skipped);
+    // First, so that what is built and tested has them.
+    step("web", web::build)?;
     for (name, arguments) in STEPS {
         step(name, || {
             let status = Command::new(env!("CARGO")).args(arguments).current_dir(root()).status()?;
             if status.success() { Ok(()) } else { bail!("`cargo {}` failed", arguments.join(" ")) }
         })?;
     }
+    step("browser", web::browser)?;
     step("tidy", tidy::run)?;
     step("fuzz", || fuzz::run(None, fuzz_seconds))?;
     step("arm64", arm64::run)?;

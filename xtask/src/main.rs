@@ -6,6 +6,7 @@ mod ci;
 mod docs;
 mod fuzz;
 mod tidy;
+mod web;
 
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,10 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         seconds: u32,
     },
+    /// Build the assets of the pages; `cargo build` embeds what is there.
+    Web,
+    /// Look at every page in a browser, and do with them what people do.
+    Browser,
     /// Build the binary for arm64 and let it check the example under emulation.
     Arm64,
     /// Measure, and write `bench/figures.md`.
@@ -60,6 +65,8 @@ fn main() -> anyhow::Result<()> {
         Command::Tidy => tidy::run(),
         Command::Docs => docs::write(),
         Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
+        Command::Web => web::build(),
+        Command::Browser => web::browser(),
         Command::Arm64 => arm64::run(),
         Command::Bench { pages: true, .. } => bench::pages(),
         Command::Bench { clone, .. } => bench::run(clone),
