@@ -1,20 +1,30 @@
-// Where jumping begins. What it takes is fetched when somebody does.
+// Where jumping begins. What it takes is fetched when somebody does; what is typed until it is there waits in the field.
 
-export async function openJump(text = ""): Promise<void> {
-  (await import("./palette")).open(text);
+let opening = false;
+
+export async function openJump(): Promise<void> {
+  if (opening) return;
+  opening = true;
+  const field = document.querySelector<HTMLInputElement>("#jump");
+  const before = document.activeElement;
+  field?.focus();
+  try {
+    const palette = await import("./palette");
+    const text = field?.value ?? "";
+    if (field) field.value = "";
+    // Where the focus was is where it goes back to.
+    if (before instanceof HTMLElement && before !== field) before.focus();
+    palette.open(text);
+  } finally {
+    opening = false;
+  }
 }
 
 export function jump(): void {
-  const input = document.querySelector<HTMLInputElement>("#jump");
+  const field = document.querySelector<HTMLInputElement>("#jump");
   // Not when it gets the focus: that happens to whoever goes by with Tab.
-  const take = () => {
-    if (!input) return;
-    const text = input.value;
-    input.value = "";
-    void openJump(text);
-  };
-  input?.addEventListener("click", take);
-  input?.addEventListener("input", take);
+  field?.addEventListener("click", () => void openJump());
+  field?.addEventListener("input", () => void openJump());
   document.addEventListener("keydown", (event) => {
     if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();

@@ -98,7 +98,9 @@ function tooWide() {
   for (const beats of document.querySelectorAll("svg.beats")) {
     const frame = beats.getBoundingClientRect();
     if (frame.width === 0) continue;
-    const newest = beats.querySelector("rect:last-of-type").getBoundingClientRect();
+    // The drawing is cut off at its left, so that the right edge is that of the newest beat.
+    if (beats.getAttribute("preserveAspectRatio") !== "xMaxYMid slice" || !beats.querySelector("path")) throw new Error("a row of beats");
+    const newest = beats.getBoundingClientRect();
     const isSeen = newest.left >= frame.left && newest.right <= frame.right + 0.5 && newest.right <= root.clientWidth;
     if (!isSeen) found.push(`the newest beat of “${beats.getAttribute("aria-label")}” is cut off`);
   }
