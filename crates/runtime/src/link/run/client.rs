@@ -146,12 +146,6 @@ impl Peers {
     }
 }
 
-/// What the system said, without its number.
-fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
-}
-
 fn lock(hearing: &Mutex<Hearing>) -> std::sync::MutexGuard<'_, Hearing> {
     hearing.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -265,7 +259,7 @@ impl Speaker {
     }
 
     async fn open_at(&self, place: SocketAddr, config: &Arc<ClientConfig>) -> Result<Session, String> {
-        let stream = TcpStream::connect(place).await.map_err(|error| plain(&error))?;
+        let stream = TcpStream::connect(place).await.map_err(|error| crate::fault::plain(&error))?;
         let _ = stream.set_nodelay(true);
         let name = ServerName::IpAddress(place.ip().into());
         let connector = TlsConnector::from(Arc::clone(config));
