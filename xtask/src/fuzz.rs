@@ -13,12 +13,13 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
                         -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing";
 
 /// The targets, the longest input of each, and where their first inputs are, besides `fuzz/corpus/TARGET`.
-const TARGETS: [(&str, u32, &[&str]); 6] = [
+const TARGETS: [(&str, u32, &[&str]); 7] = [
     ("lab_file", 20_000, &["crates/lab/tests/faults/one", "crates/lab/tests/faults/many", "examples/aegean"]),
     ("compose_file", 5_000, &["examples/aegean/stacks", "crates/lab/tests/faults/one"]),
     ("dns_message", 1_024, &[]),
     ("link_frame", 8_192, &[]),
     ("helper_line", 1_024, &[]),
+    ("page_request", 1_024, &[]),
     ("list_file", 2_048, &["examples/aegean/lists"]),
 ];
 

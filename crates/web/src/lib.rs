@@ -20,6 +20,8 @@ mod ui;
 mod view;
 
 pub use plan::{Plan, plan};
+pub use request::{decoded, encoded};
+pub use route::is_known;
 pub use run::{Metrics, Pages, View};
 pub use view::*;
 

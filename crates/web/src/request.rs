@@ -77,7 +77,7 @@ pub(crate) fn field<'f>(fields: &'f [(String, String)], name: &str) -> Option<&'
 }
 
 /// A text without percent signs and pluses; what is no UTF-8 is replaced.
-pub(crate) fn decoded(text: &str) -> String {
+pub fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -102,7 +102,7 @@ pub(crate) fn decoded(text: &str) -> String {
 }
 
 /// A text as a part of an address: all but letters, digits and `-._~` (RFC 3986 section 2.3) is escaped.
-pub(crate) fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

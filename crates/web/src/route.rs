@@ -91,6 +91,11 @@ pub(crate) fn route(path: &str, query: &str) -> Route {
     }
 }
 
+/// Whether there is something at an address, and whether a form that is sent there changes something.
+pub fn is_known(path: &str, query: &str, form: &str) -> (bool, bool) {
+    (route(path, query) != Route::Nothing, change(path, form).is_some())
+}
+
 fn page(segments: &[&str], fields: &[(String, String)]) -> Option<Page> {
     let text = || field(fields, "q").map(str::to_owned);
     Some(match segments {
