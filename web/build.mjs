@@ -12,6 +12,9 @@ const built = await build({
   outdir: dist,
   outbase: ".",
   entryNames: "[name]",
+  // What is only needed once somebody types is a file of its own, which the others name with its hash.
+  splitting: true,
+  chunkNames: "[name]-[hash]",
   bundle: true,
   minify: true,
   format: "esm",
@@ -27,7 +30,7 @@ files.set("favicon.svg", await readFile(`${here}favicon.svg`));
 const manifest = {};
 for (const [name, body] of files) {
   const hash = createHash("sha256").update(body).digest("hex").slice(0, 10);
-  manifest[name] = name.replace(".", `-${hash}.`);
+  manifest[name] = name.includes("-") ? name : name.replace(".", `-${hash}.`);
 }
 const wanted = new Map([...files].map(([name, body]) => [manifest[name], body]));
 wanted.set("manifest.json", Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));

@@ -1,42 +1,14 @@
 // Keys: `/` jumps, `g` and a letter goes to a page, `j` and `k` move over rows, Enter opens, `?` lists them.
 import { openJump } from "./jump";
 
-const HELP: [string, string][] = [
-  ["/ or Ctrl K", "jump to anything by typing"],
-  ["g, then a letter", "go to a page: o overview, m machines, a apps, n network, d DNS, e events, c config, s start page"],
-  ["j, k", "next and previous row"],
-  ["Enter", "open the row"],
-  ["?", "this list"],
-  ["Esc", "close"],
-];
-
 let afterG = 0;
-let help: HTMLDialogElement | undefined;
+
+async function showHelp(): Promise<void> {
+  (await import("./help")).show();
+}
 
 function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName));
-}
-
-function showHelp(): void {
-  if (!help) {
-    help = document.createElement("dialog");
-    help.className = "keys";
-    help.setAttribute("aria-label", "Keys");
-    const list = document.createElement("dl");
-    for (const [key, what] of HELP) {
-      const [name, meaning] = [document.createElement("dt"), document.createElement("dd")];
-      name.textContent = key;
-      meaning.textContent = what;
-      list.append(name, meaning);
-    }
-    const close = document.createElement("button");
-    close.type = "button";
-    close.textContent = "Close";
-    close.addEventListener("click", () => help?.close());
-    help.append(list, close);
-    document.body.append(help);
-  }
-  help.showModal();
 }
 
 function move(by: number): void {
@@ -55,7 +27,7 @@ function key(event: KeyboardEvent): boolean {
   }
   switch (event.key) {
     case "/":
-      openJump();
+      void openJump();
       return true;
     case "g":
       afterG = Date.now();
@@ -65,7 +37,7 @@ function key(event: KeyboardEvent): boolean {
       move(event.key === "j" ? 1 : -1);
       return true;
     case "?":
-      showHelp();
+      void showHelp();
       return true;
     default:
       return false;
@@ -75,7 +47,7 @@ function key(event: KeyboardEvent): boolean {
 export function keys(): void {
   for (const place of document.querySelectorAll<HTMLElement>("[data-keys]")) {
     place.hidden = false;
-    place.querySelector("button")?.addEventListener("click", showHelp);
+    place.querySelector("button")?.addEventListener("click", () => void showHelp());
   }
   document.addEventListener("keydown", (event) => {
     if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;

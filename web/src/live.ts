@@ -4,6 +4,8 @@ import { tell } from "./times";
 
 /** How long a connection may be gone before the page says so. */
 const GONE = 3_000;
+/** How long until a connection that was refused is tried again. */
+const AGAIN = 5_000;
 
 let main: HTMLElement;
 let source: EventSource | undefined;
@@ -108,7 +110,14 @@ function open(): void {
   source.onmessage = (message) => {
     if (String(message.data).split(" ").some((topic) => wanted.has(topic))) void refresh();
   };
-  source.onerror = lost;
+  source.onerror = () => {
+    lost();
+    // It tries again by itself, unless it was answered with something else.
+    if (source?.readyState === EventSource.CLOSED) {
+      close();
+      setTimeout(() => source ?? (document.hidden || open()), AGAIN);
+    }
+  };
 }
 
 function close(): void {
@@ -129,5 +138,11 @@ export function live(): void {
     }
   });
   window.addEventListener("pagehide", close);
+  // Back to a page that was kept as it was.
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted || source) return;
+    open();
+    void refresh();
+  });
   if (!document.hidden) open();
 }

@@ -4,6 +4,7 @@
 //! only child of a process of its own (`cargo xtask measure`), so that the system's account is of it alone.
 
 mod generate;
+mod pages;
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, UdpSocket};
@@ -78,15 +79,27 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-pub(crate) fn run(clone: bool) -> anyhow::Result<()> {
+fn build() -> anyhow::Result<()> {
     let status = Command::new(env!("CARGO"))
         .args(["build", "--release", "-p", "polis"])
         .current_dir(root())
         .status()?;
-    if !status.success() {
-        bail!("the release build failed");
+    if status.success() { Ok(()) } else { bail!("the release build failed") }
+}
+
+/// Only what pages cost.
+pub(crate) fn pages() -> anyhow::Result<()> {
+    build()?;
+    for Row { what, bar, measured } in pages::rows()? {
+        println!("{what}: {measured} (bar {bar})");
     }
+    Ok(())
+}
+
+pub(crate) fn run(clone: bool) -> anyhow::Result<()> {
+    build()?;
     let mut rows = vec![small()?, large()?, first_answer()?, memory()?, idle()?, demo()?, events()?];
+    rows.extend(pages::rows()?);
     if clone {
         rows.push(bare_clone()?);
     }
@@ -112,7 +125,7 @@ fn megabytes(kilobytes: i64) -> f64 {
 
 fn large() -> anyhow::Result<Row> {
     let folder = root().join("target/bench/large");
-    generate::lab(&folder)?;
+    generate::lab(&folder, &generate::LARGE)?;
     let path = folder.to_string_lossy().into_owned();
     let Figures { wall, cpu, peak } = runs(10, &["target/release/polis", "check", &path])?;
     Ok(Row {

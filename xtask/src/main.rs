@@ -50,6 +50,9 @@ enum Command {
         /// Also how long a bare clone takes to its first answered name.
         #[arg(long)]
         clone: bool,
+        /// Only what pages cost, which is printed and not kept.
+        #[arg(long)]
+        pages: bool,
     },
     /// Run a command and print its CPU time and its peak of memory; a part of `bench`.
     #[command(hide = true)]
@@ -65,7 +68,8 @@ fn main() -> anyhow::Result<()> {
         Command::Web => web::build(),
         Command::Browser => web::browser(),
         Command::Arm64 => arm64::run(),
-        Command::Bench { clone } => bench::run(clone),
+        Command::Bench { pages: true, .. } => bench::pages(),
+        Command::Bench { clone, .. } => bench::run(clone),
         Command::Measure { command } => bench::measure(&command),
     }
 }

@@ -49,10 +49,13 @@ fn its_own_ports_that_are_taken_are_opened_once_they_are_free() {
     let naxos = home.start("naxos");
     let about = |port: u16| format!("port {}:{port}, for", naxos.address);
     naxos.wait_for_status(&about(18_420));
-    naxos.wait_for_status(&about(18_421));
+    naxos.wait_for_status("portal    blocked");
     assert!(naxos.answers("naxos"));
     drop(taken);
-    wait_for("both are open", || !naxos.status().contains("port 127."));
+    wait_for("both are open", || {
+        let status = naxos.status();
+        !status.contains("port 127.") && status.contains("portal    running")
+    });
     assert!(get(&naxos, "/metrics", "localhost").contains("polis_build_info"));
     // Many changes at once do not make them ask for a port twice.
     std::thread::scope(|scope| {
@@ -115,11 +118,11 @@ fn its_measurements_are_there_for_this_machine() {
     {
         assert!(get(&naxos, "/metrics", host).starts_with("HTTP/1.1 421"), "{host}");
     }
-    assert!(get(&naxos, "/", "localhost").starts_with("HTTP/1.1 404"));
+    assert!(get(&naxos, "/nothing", "localhost").starts_with("HTTP/1.1 404"));
     assert!(
         http(
             &naxos,
-            "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "PUT /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         )
         .starts_with("HTTP/1.1 405")
     );

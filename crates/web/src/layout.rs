@@ -1,4 +1,5 @@
 //! The frame around a page.
+#![expect(clippy::needless_pass_by_value, reason = "a piece of a page is made to be put into one other")]
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

@@ -1,4 +1,5 @@
 //! The pages: a view in, HTML out. Pure; what is decided was decided in the view.
+#![expect(clippy::needless_pass_by_value, reason = "a piece of a page is made to be put into one other")]
 
 mod app;
 mod config;
@@ -11,6 +12,8 @@ mod picture;
 mod portal;
 mod setup;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use hyper::StatusCode;
 use maud::{Markup, html};

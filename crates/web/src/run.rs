@@ -4,7 +4,6 @@ mod answer;
 mod live;
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -133,16 +132,14 @@ impl Shared {
     }
 }
 
-fn serve(stream: tokio::net::TcpStream, shared: Arc<Shared>) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        let answer = service_fn(|request| {
-            let shared = Arc::clone(&shared);
-            async move { Ok::<_, Infallible>(shared.answer(request).await) }
-        });
-        let _ = stream.set_nodelay(true);
-        let mut server = http1::Builder::new();
-        server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(16 << 10);
-        // What a client does wrong is its own affair.
-        let _ = server.serve_connection(TokioIo::new(stream), answer).await;
-    }
+async fn serve(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
+    let answer = service_fn(|request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(shared.answer(request).await) }
+    });
+    let _ = stream.set_nodelay(true);
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(16 << 10);
+    // What a client does wrong is its own affair.
+    let _ = server.serve_connection(TokioIo::new(stream), answer).await;
 }

@@ -1,4 +1,5 @@
 //! The components that pages are made of. What something is never hangs on colour alone: there is a shape and a word.
+#![expect(clippy::needless_pass_by_value, reason = "a piece of a page is made to be put into one other")]
 
 use maud::{Markup, html};
 use runtime::Millis;
@@ -75,7 +76,7 @@ pub(crate) fn part(part: usize, whole: usize) -> f64 {
 /// How something was, the newest at the right, where also a narrow screen shows it. Each beat has a height as well as a colour.
 pub(crate) fn beats(beats: &[Health], label: &str) -> Markup {
     let count = |wanted: Health| beats.iter().filter(|health| **health == wanted).count();
-    let all = [Health::Up, Health::Degraded, Health::Down, Health::Unknown];
+    let all = [Health::Up, Health::Degraded, Health::Down, Health::Unknown, Health::Paused, Health::Pending];
     let counts: Vec<String> = all
         .into_iter()
         .map(|health| (count(health), health.word().to_lowercase()))
@@ -86,12 +87,21 @@ pub(crate) fn beats(beats: &[Health], label: &str) -> Markup {
     html! {
         svg.beats viewBox={ "0 0 " (wide) " 16" } preserveAspectRatio="xMaxYMid slice" role="img"
             aria-label={ (label) ": " (counts.join(", ")) } {
-            @for (at, health) in beats.iter().enumerate() {
-                @let (y, height) = match health { Health::Up => (1, 14), Health::Degraded => (4, 11), Health::Down => (9, 6), _ => (7, 2) };
-                rect class=(class(*health)) x=(at * 6 + 1) y=(y) width="4" height=(height) rx="1" {}
-            }
+            @for health in all { @if count(health) > 0 { path class=(class(health)) d=(strokes(beats, health)) {} } }
         }
     }
+}
+
+/// The beats of one health as strokes from their top to their foot.
+fn strokes(beats: &[Health], wanted: Health) -> String {
+    let (top, long) = match wanted {
+        Health::Up => (1, 14),
+        Health::Degraded => (4, 11),
+        Health::Down => (9, 6),
+        Health::Unknown | Health::Paused | Health::Pending => (7, 2),
+    };
+    let own = beats.iter().enumerate().filter(|(_, health)| **health == wanted);
+    own.map(|(at, _)| format!("M{} {top}v{long}", at * 6 + 3)).collect()
 }
 
 /// A moment as the time since then; whole in the title. Times are in UTC until the browser puts them in its own zone.
@@ -220,7 +230,7 @@ pub(crate) fn grid(caption: &str, columns: &[&str], rows: Vec<Vec<Markup>>) -> M
     html! {
         table.grid {
             caption.hidden { (caption) }
-            thead { tr { @for column in columns { th scope="col" id=[anchor(column)] { span { (column) } } } } }
+            thead { tr { @for column in columns { th scope="col" { span { (column) } } } } }
             tbody {
                 @for row in &rows {
                     tr {
@@ -232,11 +242,6 @@ pub(crate) fn grid(caption: &str, columns: &[&str], rows: Vec<Vec<Markup>>) -> M
             }
         }
     }
-}
-
-/// Heads that are words of one table only can be linked to.
-fn anchor(column: &str) -> Option<&str> {
-    column.chars().all(|letter| letter.is_ascii_lowercase()).then_some(column)
 }
 
 /// Who may open what. On a narrow screen each row lists what it may open.
@@ -264,7 +269,7 @@ pub(crate) fn matrix(columns: &[MatrixColumn], rows: &[MatrixRow]) -> Markup {
                 }
                 tbody {
                     @for row in rows {
-                        tr {
+                        tr id={ "from-" (row.from) } {
                             th scope="row" { (row.from) }
                             @for (cell, column) in row.cells.iter().zip(columns) { (matrix_cell(&row.from, column, cell)) }
                         }

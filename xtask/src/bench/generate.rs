@@ -1,23 +1,33 @@
-//! A large lab, always the same: 5 sites, 50 zones, 1,000 machines, 300 apps with a compose file each, and a
-//! fault in every twentieth machine.
+//! Large labs, always the same: 5 sites, 50 zones, many machines, apps with a compose file each; with a fault in every
+//! twentieth machine, or with none.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 const SITES: usize = 5;
 const ZONES: usize = 50;
-const MACHINES: usize = 1_000;
-const APPS: usize = 300;
-/// Every machine of this number has an address that is not in its zone.
+/// Every machine of this number has an address that is not in its zone, if there are to be faults.
 const FAULTY: usize = 20;
 
-pub(super) fn lab(folder: &Path) -> anyhow::Result<()> {
+/// How large a lab is.
+pub(super) struct Size {
+    machines: usize,
+    apps: usize,
+    has_faults: bool,
+}
+
+/// 1,000 machines, 300 apps and 50 faults.
+pub(super) const LARGE: Size = Size { machines: 1_000, apps: 300, has_faults: true };
+/// 200 machines, 60 apps and nothing wrong.
+pub(super) const TWO_HUNDRED: Size = Size { machines: 200, apps: 60, has_faults: false };
+
+pub(super) fn lab(folder: &Path, size: &Size) -> anyhow::Result<()> {
     let _ = std::fs::remove_dir_all(folder);
     std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("lab.toml"), network()?)?;
-    std::fs::write(folder.join("machines.toml"), machines()?)?;
-    std::fs::write(folder.join("apps.toml"), apps()?)?;
-    for app in 0..APPS {
+    std::fs::write(folder.join("machines.toml"), machines(size)?)?;
+    std::fs::write(folder.join("apps.toml"), apps(size)?)?;
+    for app in 0..size.apps {
         let stack = folder.join(format!("stacks/app-{app}"));
         std::fs::create_dir_all(&stack)?;
         std::fs::write(stack.join("compose.yaml"), compose(app))?;
@@ -75,11 +85,12 @@ fn network() -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn machines() -> anyhow::Result<String> {
+fn machines(size: &Size) -> anyhow::Result<String> {
     let mut text = String::new();
-    for machine in 0..MACHINES {
+    for machine in 0..size.machines {
         let zone = machine % ZONES;
-        let network = if machine % FAULTY == FAULTY - 1 { (zone + 1) % ZONES } else { zone };
+        let is_faulty = size.has_faults && machine % FAULTY == FAULTY - 1;
+        let network = if is_faulty { (zone + 1) % ZONES } else { zone };
         writeln!(text, "[machines.m{machine}]\nzone = \"z{zone}\"")?;
         writeln!(text, "address = \"10.{network}.{}.{}\"", machine / 250 + 1, machine % 250 + 2)?;
         writeln!(
@@ -96,26 +107,27 @@ fn machines() -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn apps() -> anyhow::Result<String> {
-    let mut text = String::from(
+fn apps(size: &Size) -> anyhow::Result<String> {
+    let (watch, backup) = (size.machines / 5, size.machines / 4);
+    let mut text = format!(
         "[dns]\non = [\"m0\", \"m50\"]\naddress = \"10.0.9.53\"\nupstreams = [\"9.9.9.9\"]\n\n[proxy]\non = \"m100\"\n\n\
-         [auth]\non = \"m100\"\n\n[metrics]\non = \"m150\"\n\n[logs]\non = \"m150\"\n\n[watch]\non = \"m200\"\n\n\
-         [backup]\non = \"m250\"\npool = \"tank\"\ntake = [",
+         [auth]\non = \"m100\"\n\n[metrics]\non = \"m150\"\n\n[logs]\non = \"m150\"\n\n[watch]\non = \"m{watch}\"\n\n\
+         [backup]\non = \"m{backup}\"\npool = \"tank\"\ntake = [",
     );
-    for app in 0..APPS {
-        write!(text, "\"m{}\", ", host(app))?;
+    for app in 0..size.apps {
+        write!(text, "\"m{}\", ", host(app, size))?;
     }
     text.push_str("]\n\n");
-    for app in 0..APPS {
-        writeln!(text, "[apps.app-{app}]\non = \"m{}\"\nstack = \"stacks/app-{app}\"", host(app))?;
+    for app in 0..size.apps {
+        writeln!(text, "[apps.app-{app}]\non = \"m{}\"\nstack = \"stacks/app-{app}\"", host(app, size))?;
         writeln!(text, "serve = {{ service = \"web\", port = 8080, for = [\"g{}\"] }}", app % 4)?;
-        writeln!(text, "data = [\"m{}:tank/app-{app}\"]\n", host(app))?;
+        writeln!(text, "data = [\"m{}:tank/app-{app}\"]\n", host(app, size))?;
     }
     Ok(text)
 }
 
-fn host(app: usize) -> usize {
-    300 + app
+fn host(app: usize, size: &Size) -> usize {
+    size.machines * 3 / 10 + app
 }
 
 fn compose(app: usize) -> String {

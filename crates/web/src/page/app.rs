@@ -86,7 +86,7 @@ fn facts(view: &AppView) -> Markup {
 fn opened_by(steps: &[Step]) -> Markup {
     let rows = steps.iter().map(|step| {
         vec![
-            html! { a href={ "/network#zone-" (step.key) } { (step.key) } },
+            html! { a href={ "/network#from-" (step.key) } { (step.key) } },
             ui::follows(html! { (ui::code_words(&step.value)) }),
             ui::lines(&step.lines),
         ]

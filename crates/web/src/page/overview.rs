@@ -91,11 +91,15 @@ fn coverage_counts(counts: &[CoverageCount]) -> Markup {
         let all = count.follows + count.chosen + count.missing;
         let part = ui::part(count.follows + count.chosen, all);
         vec![
-            html! { a href={ "/coverage#" (count.column) } { (count.column) } },
+            html! { a href="/coverage" { (count.column) } },
             html! { (count.follows) },
             html! { (count.chosen) },
-            html! { @if count.missing > 0 { a href={ "/coverage#" (count.column) } { (count.missing) } } @else { "0" } },
-            ui::meter(&format!("{} decided", count.column), part, &format!("{} of {all}", count.follows + count.chosen)),
+            html! { @if count.missing > 0 { a href="/coverage#missing" { (count.missing) } } @else { "0" } },
+            ui::meter(
+                &format!("{} decided", count.column),
+                part,
+                &format!("{} of {all}", count.follows + count.chosen),
+            ),
         ]
     });
     ui::table("What apps and machines have of everything that can follow", &columns, rows.collect(), "")

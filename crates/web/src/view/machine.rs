@@ -128,7 +128,7 @@ pub(super) fn rows(eye: Eye<'_>) -> Vec<MachineRow> {
 fn row(eye: Eye<'_>, name: &str, machine: &At<Machine>) -> MachineRow {
     let standing = eye.standing(name);
     let site = eye.lab.site_of_machine(name);
-    let zone = eye.lab.zone_of(machine).map(|zone| zone.as_str());
+    let zone = eye.lab.zone_of(machine).map(lab::names::ZoneName::as_str);
     let duties = eye.follows.duties.get(name).map(Vec::as_slice).unwrap_or_default();
     let mut roles: Vec<String> =
         duties.iter().filter(|duty| !is_everywhere(duty)).map(|duty| duty.what.clone()).collect();
