@@ -258,6 +258,26 @@ test("everything is reached with keys", async () => {
   assert.equal(await focused(page), "jump");
 });
 
+test("what is typed before the palette is fetched is not lost", async () => {
+  const page = await open("/overview");
+  let go;
+  const held = new Promise((done) => (go = done));
+  await page.route(/\/assets\/.*\.js/, async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.keyboard.press("/");
+  await page.keyboard.type("gmnaxos");
+  assert.equal(path(page), "/overview", "these are letters now, and no keys");
+  go();
+  const input = page.locator("dialog[open]").getByRole("combobox");
+  await input.waitFor();
+  assert.equal(await input.inputValue(), "gmnaxos");
+  await page.keyboard.type("!");
+  assert.equal(await input.inputValue(), "gmnaxos!");
+  await marked(page);
+});
+
 test("without a script everything is found with plain forms", async () => {
   const plain = { ...VIEWS.dark, javaScriptEnabled: false };
   const page = await open("/", plain);
