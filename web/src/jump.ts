@@ -1,45 +1,30 @@
-// Where jumping begins. What it takes is fetched when somebody does.
+// Where jumping begins. What it takes is fetched when somebody does; what is typed until it is there waits in the field.
 
-/** What is typed before it is here belongs to it. */
-let early: string | undefined;
+let opening = false;
 
-function keep(event: KeyboardEvent): void {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key.length === 1) early += event.key;
-  else if (event.key !== "Enter") return;
-  event.preventDefault();
-  event.stopImmediatePropagation();
-}
-
-export async function openJump(text = ""): Promise<void> {
-  if (early !== undefined) {
-    early += text;
-    return;
-  }
-  early = text;
-  document.addEventListener("keydown", keep, true);
+export async function openJump(): Promise<void> {
+  if (opening) return;
+  opening = true;
+  const field = document.querySelector<HTMLInputElement>("#jump");
+  const before = document.activeElement;
+  field?.focus();
   try {
-    (await import("./palette")).open(early);
-  } catch {
-    // Without it, as without any script.
-    location.assign(`/jump?q=${encodeURIComponent(early)}`);
+    const palette = await import("./palette");
+    const text = field?.value ?? "";
+    if (field) field.value = "";
+    // Where the focus was is where it goes back to.
+    if (before instanceof HTMLElement && before !== field) before.focus();
+    palette.open(text);
   } finally {
-    document.removeEventListener("keydown", keep, true);
-    early = undefined;
+    opening = false;
   }
 }
 
 export function jump(): void {
-  const input = document.querySelector<HTMLInputElement>("#jump");
+  const field = document.querySelector<HTMLInputElement>("#jump");
   // Not when it gets the focus: that happens to whoever goes by with Tab.
-  const take = () => {
-    if (!input) return;
-    const text = input.value;
-    input.value = "";
-    void openJump(text);
-  };
-  input?.addEventListener("click", take);
-  input?.addEventListener("input", take);
+  field?.addEventListener("click", () => void openJump());
+  field?.addEventListener("input", () => void openJump());
   document.addEventListener("keydown", (event) => {
     if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();

@@ -11,8 +11,8 @@ try {
   await page.goto(`${demo.url}/overview`);
   await until("everything is well", async () => (await page.locator("#attention").innerText()).includes("Nothing needs you"));
   await demo.run("demo", "stop", "naxos");
-  await page.locator("#attention", { hasText: "polis demo start naxos" }).waitFor();
-  await until("the tables have it too", async () => /naxos\s+(Down|Unknown)/.test(await page.locator("#machines").innerText()));
+  await page.locator("#attention li.down", { hasText: "polis demo start naxos" }).waitFor();
+  await until("the tables have it too", async () => /naxos\s+Down/.test(await page.locator("#machines").innerText()));
   await page.locator("#services .holder.serves", { hasText: "anafi running" }).waitFor();
   await page.screenshot({ path });
   const { size } = await stat(path);

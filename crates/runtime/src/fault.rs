@@ -17,3 +17,9 @@ impl From<Unhelped> for Fault {
         Self { what: unhelped.to_string(), help: unhelped.help() }
     }
 }
+
+/// What the system said, without its number, which says nothing to people.
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}

@@ -327,7 +327,7 @@ pub(crate) fn attention(one: &Attention, now: Millis) -> Markup {
             (mark(one.health))
             div {
                 p.what {
-                    span.about { (one.about) } " "
+                    @if !one.what.starts_with(&one.about) { span.about { (one.about) } " " }
                     a href=(one.url) { (code_words(&one.what)) }
                     @if let Some(at) = one.since { " " span.muted { (since(at, now)) } }
                     " " (lines(&one.lines))

@@ -44,7 +44,7 @@ pub(crate) fn app(seen: &Seen, view: &AppView) -> Made {
     let topics = Page::App(String::new()).topics();
     let head = Head { title: &row.name, here: Nav::Apps, topics, mixes_looks: true };
     let main = html! {
-        p.up { a href="/apps" { "Apps" } }
+        p.crumb { a href="/apps" { "Apps" } }
         h1 { (view.title) }
         p.headline {
             (ui::state(row.health)) " · " (row.why)

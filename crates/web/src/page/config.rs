@@ -108,7 +108,7 @@ fn file(file: &ConfigFile, faults: &[FaultView]) -> Markup {
                 ol.source {
                     @for line in &file.lines {
                         li.faulty[!line.faults.is_empty()] id={ (file.path) ":" (line.number) } {
-                            a.number href={ "#" (file.path) ":" (line.number) } { (line.number) }
+                            span.number { (line.number) }
                             code { (line.text) }
                             @for at in &line.faults {
                                 @if let Some(fault) = faults.get(*at) {

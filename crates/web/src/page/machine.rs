@@ -9,7 +9,7 @@ use super::{Head, Made, made};
 use crate::layout::Nav;
 use crate::route::Page;
 use crate::ui;
-use crate::view::{Cell, Duty, Fact, Health, MachineRow, MachineView, Machines, Runs};
+use crate::view::{Cell, CellIs, Duty, Fact, Health, MachineRow, MachineView, Machines, Runs};
 
 pub(crate) fn machines(seen: &Seen, view: &Machines) -> Made {
     let head =
@@ -58,7 +58,7 @@ pub(crate) fn machine(seen: &Seen, view: &MachineView) -> Made {
     let topics = Page::Machine(String::new()).topics();
     let head = Head { title: &row.name, here: Nav::Machines, topics, mixes_looks: true };
     let main = html! {
-        p.up { a href="/machines" { "Machines" } }
+        p.crumb { a href="/machines" { "Machines" } }
         h1 { (row.name) }
         p.headline {
             (ui::state(row.health))
@@ -129,7 +129,9 @@ pub(super) fn coverage_list(cells: &[Cell]) -> Markup {
         vec![
             html! { (cell.column) },
             html! { span.state { (ui::cell_mark(cell.is)) span aria-hidden="true" { (ui::cell_word(cell.is)) } } },
-            html! { (ui::code_words(&cell.what)) },
+            html! {
+                @if cell.is == CellIs::Follows { (ui::follows(ui::code_words(&cell.what))) } @else { (ui::code_words(&cell.what)) }
+            },
             ui::lines(&cell.lines),
         ]
     });

@@ -103,12 +103,12 @@ pub fn events(asked: EventsAsked, filter: &Filter) -> Events {
     Events { events: rows, silent, kinds, machines, older }
 }
 
-/// What several machines saw of another in one moment is one row.
+/// What was the same on several machines in one moment is one row.
 fn together(rows: Vec<EventRow>) -> Vec<EventRow> {
     let mut all: Vec<EventRow> = Vec::new();
     for row in rows {
         let recent = all.iter_mut().rev().take_while(|other| other.at - row.at <= MOMENT);
-        let same = recent.filter(|_| row.kind == "machine").find(|other| other.words == row.words);
+        let same = recent.filter(|other| other.machine != row.machine).find(|other| other.words == row.words);
         match same {
             Some(other) => {
                 other.seen_by += 1;

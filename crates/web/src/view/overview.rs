@@ -207,7 +207,10 @@ fn refused(eye: Eye<'_>) -> Option<Attention> {
             None => "it does not have this machine".to_owned(),
         }),
         then: vec!["what ran before runs on".to_owned()],
-        next: Some("mend the line; it is taken up by itself".to_owned()),
+        next: Some(match first.and_then(|first| first.help.first()) {
+            Some(help) => format!("{help}; a mended file is taken up by itself"),
+            None => "a mended file is taken up by itself".to_owned(),
+        }),
         since,
         lines: lines_in(&checked.folder, &lines.unwrap_or_default()),
     })

@@ -259,7 +259,7 @@ impl Speaker {
     }
 
     async fn open_at(&self, place: SocketAddr, config: &Arc<ClientConfig>) -> Result<Session, String> {
-        let stream = TcpStream::connect(place).await.map_err(|error| error.to_string())?;
+        let stream = TcpStream::connect(place).await.map_err(|error| crate::fault::plain(&error))?;
         let _ = stream.set_nodelay(true);
         let name = ServerName::IpAddress(place.ip().into());
         let connector = TlsConnector::from(Arc::clone(config));
