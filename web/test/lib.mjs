@@ -31,7 +31,7 @@ export async function scratch() {
 }
 
 /** Whether somebody listens at an address. */
-export function listens(host, port) {
+function listens(host, port) {
   return new Promise((done) => {
     const socket = connect({ host, port });
     const end = (is) => {
@@ -40,6 +40,15 @@ export function listens(host, port) {
     };
     socket.once("connect", () => end(true)).once("error", () => end(false));
   });
+}
+
+/** Waits until somebody listens at an address. */
+export const answers = (host, port) => until(`${host}:${port} answers`, () => listens(host, port));
+
+/** Waits until nobody has an address any more; some addresses are there once. */
+export async function free(host, port) {
+  const what = `${host}:${port} is free: another Polis has it; end that one`;
+  await until(what, async () => !(await listens(host, port)), 60_000);
 }
 
 /** Runs a command of Polis and gives what it says. */
@@ -83,9 +92,7 @@ export class Running {
 /** All machines of a lab on this one, and the pages of one of them. */
 export class Demo {
   static async of(lab, machine = "127.10.50.13") {
-    if (await listens(machine, PORT)) {
-      throw new Error(`another demonstration has the address ${machine}:${PORT}: end it, or wait until it has ended`);
-    }
+    await free(machine, PORT);
     const demo = new Demo();
     demo.home = await scratch();
     demo.url = `http://${machine}:${PORT}`;

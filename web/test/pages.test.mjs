@@ -98,10 +98,11 @@ function tooWide() {
   for (const beats of document.querySelectorAll("svg.beats")) {
     const frame = beats.getBoundingClientRect();
     if (frame.width === 0) continue;
-    // The drawing is cut off at its left, so that the right edge is that of the newest beat.
-    if (beats.getAttribute("preserveAspectRatio") !== "xMaxYMid slice" || !beats.querySelector("path")) throw new Error("a row of beats");
-    const newest = beats.getBoundingClientRect();
-    const isSeen = newest.left >= frame.left && newest.right <= frame.right + 0.5 && newest.right <= root.clientWidth;
+    // Each beat is a stroke of 4 about its middle; the newest is the right-most.
+    const strokes = [...beats.querySelectorAll("path")].flatMap((path) => [...path.getAttribute("d").matchAll(/M([\d.]+) /g)]);
+    const middle = Math.max(...strokes.map(([, x]) => Number(x)));
+    const [left, right] = [middle - 2, middle + 2].map((x) => new DOMPoint(x, 8).matrixTransform(beats.getScreenCTM()).x);
+    const isSeen = left >= frame.left && right <= frame.right && right <= root.clientWidth;
     if (!isSeen) found.push(`the newest beat of “${beats.getAttribute("aria-label")}” is cut off`);
   }
   return found;
