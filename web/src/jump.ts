@@ -15,6 +15,9 @@ export async function openJump(): Promise<void> {
     // Where the focus was is where it goes back to.
     if (before instanceof HTMLElement && before !== field) before.focus();
     palette.open(text);
+  } catch {
+    // An older page than the binary: the page that finds things does without a script.
+    location.assign("/jump");
   } finally {
     opening = false;
   }

@@ -67,7 +67,8 @@ pub(crate) enum Change {
 pub(crate) fn route(path: &str, query: &str) -> Route {
     let fields = fields(query);
     let text = || field(&fields, "q").map(str::to_owned);
-    let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+    let Some(path) = path.strip_prefix('/') else { return Route::Nothing };
+    let segments: Vec<&str> = path.split('/').collect();
     match segments.as_slice() {
         ["live"] => {
             Route::Live { queries: field(&fields, "topics").is_some_and(|all| all.contains("queries")) }
@@ -132,7 +133,7 @@ fn filter(fields: &[(String, String)]) -> Filter {
 /// What a POST to a path with a form changes; none if it is nothing that can be.
 pub(crate) fn change(path: &str, form: &str) -> Option<Change> {
     let fields = fields(form);
-    let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+    let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     match segments.as_slice() {
         ["dns", "rule"] => Some(Change::AddRule(field(&fields, "rule")?.to_owned())),
         ["config", "overlay", number, "delete"] => Some(Change::RemoveOverlay(number.parse().ok()?)),
