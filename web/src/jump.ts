@@ -5,15 +5,18 @@ let opening = false;
 export async function openJump(): Promise<void> {
   if (opening) return;
   opening = true;
-  const field = document.querySelector<HTMLInputElement>("#jump");
+  const field = document.querySelector<HTMLInputElement>("#jump, #find");
   const before = document.activeElement;
+  // On the start page it is the field that finds apps, and keeps what stands in it.
+  const kept = field?.id === "find" ? field.value : "";
   field?.focus();
   try {
     const palette = await import("./palette");
-    const text = field?.value ?? "";
-    if (field) field.value = "";
+    const text = field?.value.slice(kept.length) ?? "";
+    if (field) field.value = kept;
     // Where the focus was is where it goes back to.
-    if (before instanceof HTMLElement && before !== field) before.focus();
+    if (before instanceof HTMLElement && before !== field && before !== document.body) before.focus();
+    else field?.blur();
     palette.open(text);
   } catch {
     // An older page than the binary: the page that finds things does without a script.

@@ -399,7 +399,8 @@ fn counts(seen: &Seen) -> Vec<CoverageCount> {
         }
         count
     };
-    lab::Column::ALL.map(of).to_vec()
+    let all = lab::Column::ALL.map(of).into_iter();
+    all.filter(|count| count.follows + count.chosen + count.missing > 0).collect()
 }
 
 fn power(eye: Eye<'_>) -> Option<Power> {
