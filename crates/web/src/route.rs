@@ -19,7 +19,10 @@ pub(crate) enum Page {
         text: Option<String>,
     },
     Coverage,
-    Config,
+    /// With the files that are followed, also while there are changed ones.
+    Config {
+        followed: bool,
+    },
     Events(Filter),
     Status,
     Setup,
@@ -109,7 +112,7 @@ fn page(segments: &[&str], fields: &[(String, String)]) -> Option<Page> {
         ["network"] => Page::Network,
         ["dns"] => Page::Dns { text: text() },
         ["coverage"] => Page::Coverage,
-        ["config"] => Page::Config,
+        ["config"] => Page::Config { followed: field(fields, "lab") == Some("followed") },
         ["events"] => Page::Events(filter(fields)),
         ["status"] => Page::Status,
         ["setup"] => Page::Setup,
@@ -151,7 +154,7 @@ impl Page {
             }
             Self::Network | Self::Coverage => &["lab"],
             Self::Dns { .. } => &["lab", "services", "queries", "overlay"],
-            Self::Config => &["lab", "machines", "overlay", "conditions"],
+            Self::Config { .. } => &["lab", "machines", "overlay", "conditions"],
             Self::Events(_) => &["events", "machines"],
             Self::Setup | Self::Jump { .. } | Self::RemoveOverlay(_) | Self::AddRule(_) => &[],
         }

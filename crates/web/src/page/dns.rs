@@ -96,7 +96,7 @@ fn lookups(seen: &Seen, all: &[Lookup], may_change: bool) -> Markup {
             outcome(&one.outcome),
             html! { @match &one.client_name { Some(name) => { (name) div.muted { (one.client) } }, None => (one.client) } },
             html! { (one.machine) },
-            action(one),
+            action(seen, one),
         ]
     });
     let rows: Vec<Vec<Markup>> = rows.collect();
@@ -117,7 +117,7 @@ fn outcome(word: &str) -> Markup {
 }
 
 /// A blocked name can be allowed, one of outside that is not can be blocked.
-fn action(one: &Lookup) -> Markup {
+fn action(seen: &Seen, one: &Lookup) -> Markup {
     let name = one.name.trim_end_matches('.');
     let rule = match one.outcome.as_str() {
         "blocked" => Some(("Allow", format!("@@||{name}^"))),
@@ -126,7 +126,12 @@ fn action(one: &Lookup) -> Markup {
     };
     html! {
         @if let Some((word, rule)) = rule {
-            a.action href={ "/dns/rule?rule=" (encoded(&rule)) } { (word) span.hidden { " " (name) } }
+            // A rule is added to the name server that was asked, and only its own machine can do that.
+            @if one.machine == seen.machine.as_str() {
+                a.action href={ "/dns/rule?rule=" (encoded(&rule)) } { (word) span.hidden { " " (name) } }
+            } @else {
+                span.muted { (word) " on the pages of " (one.machine) }
+            }
         }
     }
 }

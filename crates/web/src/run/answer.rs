@@ -22,9 +22,12 @@ use crate::view::{self, EventsAsked, Filter};
 const MAX_FORM: usize = 16 << 10;
 /// How long another machine may take to say something for a page.
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// How many events of each machine a page looks through: at first, and when it goes back in time.
-const EVENTS: u32 = 400;
-const EVENTS_BACK: u32 = 5_000;
+/// How many events a page looks through: of one machine at first, of one machine when it searches, and of all together.
+const EVENTS: usize = 400;
+const EVENTS_SEARCHED: usize = 5_000;
+const EVENTS_IN_ALL: usize = 30_000;
+/// How many machines are asked for events at once.
+const AT_ONCE: usize = 16;
 
 impl Shared {
     /// The answer to a request.
@@ -114,7 +117,9 @@ impl Shared {
                     .map(|view| page::dns(&seen, &view, text.as_deref(), may_change))
             }
             Page::Coverage => view::coverage(&seen).map(|view| page::coverage(&seen, &view)),
-            Page::Config => view::config(&seen).map(|view| page::config(&seen, &view, may_change)),
+            Page::Config { followed } => {
+                view::config(&seen, *followed).map(|view| page::config(&seen, &view, may_change))
+            }
             Page::Events(filter) => {
                 let view = view::events(all_events(&self.here, &seen, filter).await, filter);
                 Some(page::events(&seen, &view, filter))
@@ -148,7 +153,7 @@ impl Shared {
                 said(view::dns(&seen, asked, text.as_deref()), head)
             }
             Page::Coverage => said(view::coverage(&seen), head),
-            Page::Config => said(view::config(&seen), head),
+            Page::Config { followed } => said(view::config(&seen, *followed), head),
             Page::Events(filter) => {
                 said(Some(view::events(all_events(&self.here, &seen, filter).await, filter)), head)
             }
@@ -312,11 +317,21 @@ async fn all_events(here: &Here, seen: &Seen, filter: &Filter) -> EventsAsked {
     let agents = agents.filter(|(_, machine)| *machine.agent).map(|(name, _)| name.as_str());
     let machines: Vec<&str> =
         agents.filter(|name| filter.machine.as_ref().is_none_or(|only| only == name)).collect();
-    let most = if filter.before.is_some() || filter.text.is_some() { EVENTS_BACK } else { EVENTS };
-    let said = ask_each(here, seen, &machines, &Question::Events { after: 0, most }).await;
-    let read = |reply: Reply| match reply {
-        Reply::Events { events } => Ok(events),
-        _ => Err("it said something else".to_owned()),
-    };
-    said.into_iter().map(|(machine, reply)| (machine, reply.and_then(read))).collect()
+    let searches = filter.before.is_some() || filter.text.is_some() || filter.kind.is_some();
+    let each = if searches { EVENTS_SEARCHED } else { EVENTS };
+    let most = each.min(EVENTS_IN_ALL / machines.len().max(1)).max(20);
+    let question = Question::Events { after: 0, most: u32::try_from(most).unwrap_or(u32::MAX) };
+    let mut all = EventsAsked { most, machines: Vec::new() };
+    // Some at a time: what they say is in memory until it is shortened.
+    for machines in machines.chunks(AT_ONCE) {
+        for (machine, reply) in ask_each(here, seen, machines, &question).await {
+            let events = reply.and_then(|reply| match reply {
+                // Whatever it was asked for: it may be another than it says.
+                Reply::Events { events } => Ok(events.into_iter().rev().take(most).rev().collect()),
+                _ => Err("it said something else".to_owned()),
+            });
+            all.machines.push((machine, events));
+        }
+    }
+    all
 }
