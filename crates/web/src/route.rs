@@ -145,6 +145,11 @@ pub(crate) fn change(path: &str, form: &str) -> Option<Change> {
 }
 
 impl Page {
+    /// Whether other machines, or much of the system, are asked for it.
+    pub(crate) fn asks(&self) -> bool {
+        matches!(self, Self::Dns { .. } | Self::Events(_) | Self::Setup)
+    }
+
     /// The names of what it changes with.
     pub(crate) fn topics(&self) -> &'static [&'static str] {
         match self {

@@ -13,11 +13,15 @@ use tokio::time::timeout;
 
 use super::{Shared, live};
 use crate::page::{self, Made};
-use crate::request::{Head, encoded};
+use crate::request::{Head, cookie};
 use crate::response::{self, Body, TEXT};
 use crate::route::{Change, Page, Route, change, route};
 use crate::view::{self, EventsAsked, Filter};
 
+/// The most pages that are told what changes: others have to have room for a request.
+const MAX_LIVE: usize = 128;
+/// How long a diagnosis holds.
+const DIAGNOSED: Duration = Duration::from_secs(2);
 /// The longest form.
 const MAX_FORM: usize = 16 << 10;
 /// How long another machine may take to say something for a page.
@@ -39,8 +43,14 @@ impl Shared {
                 "this is no name of this page: it is asked for by an address, or as localhost\n".to_owned();
             return response::text(StatusCode::MISDIRECTED_REQUEST, TEXT, what, &head);
         }
+        if head.is_foreign {
+            let what = "this is not for a page of somebody else's\n".to_owned();
+            return response::text(StatusCode::FORBIDDEN, TEXT, what, &head);
+        }
         match request.method() {
-            &Method::GET | &Method::HEAD => self.show(request.uri(), &head).await,
+            &Method::GET => self.show(request.uri(), &head).await,
+            // A look ahead changes nothing: it does not take an invitation.
+            &Method::HEAD => response::text(StatusCode::OK, TEXT, String::new(), &head),
             &Method::POST => self.change(request, &head).await,
             _ => {
                 let what = "this can be read with GET and changed with POST\n".to_owned();
@@ -57,6 +67,11 @@ impl Shared {
                     response::text(StatusCode::NOT_FOUND, TEXT, "there is no such asset\n".to_owned(), head)
                 }
             },
+            Route::Live { .. } if self.live.load(Ordering::Relaxed) >= MAX_LIVE => {
+                let what =
+                    "too many pages are told what changes; this one is loaded again by hand\n".to_owned();
+                response::text(StatusCode::SERVICE_UNAVAILABLE, TEXT, what, head)
+            }
             Route::Live { queries } => response::live(live::body(self, queries)),
             Route::Metrics => match self.here.ask(Question::Metrics).await {
                 Reply::Text { text } => response::text(StatusCode::OK, response::METRICS, text, head),
@@ -100,6 +115,8 @@ impl Shared {
 
     async fn make(&self, page: &Page, head: &Head) -> Made {
         let Some(seen) = self.here.seen().await else { return page::not_yet() };
+        // Never closed, so that there is always a turn.
+        let _turn = if page.asks() { self.asking.acquire().await.ok() } else { None };
         let may_change = self.sessions().holds(head.session.as_deref(), self.clock.steady());
         let made = match page {
             Page::Portal { text } => {
@@ -140,6 +157,7 @@ impl Shared {
 
     async fn api(&self, page: &Page, head: &Head) -> Response<Body> {
         let Some(seen) = self.here.seen().await else { return said(None::<()>, head) };
+        let _turn = if page.asks() { self.asking.acquire().await.ok() } else { None };
         match page {
             Page::Portal { text } => said(view::portal(&seen, text.as_deref()), head),
             Page::Overview => said(view::overview(&seen), head),
@@ -165,7 +183,16 @@ impl Shared {
 
     /// What stands between this machine and a working lab.
     async fn diagnosis(&self) -> view::Diagnosis {
-        view::diagnosis(self.here.diagnose().await)
+        let mut last = self.diagnosis.lock().await;
+        let now = self.clock.steady();
+        if let Some((made, diagnosis)) = &*last
+            && now.saturating_sub(*made) < DIAGNOSED
+        {
+            return diagnosis.clone();
+        }
+        let diagnosis = view::diagnosis(self.here.diagnose().await);
+        *last = Some((self.clock.steady(), diagnosis.clone()));
+        diagnosis
     }
 
     /// Somebody opened a one-time link.
@@ -175,7 +202,7 @@ impl Shared {
             false => None,
         };
         match session {
-            Some(secret) => response::see_other("/setup", Some(&secret)),
+            Some(secret) => response::see_other("/setup", Some((&cookie(&head.host), &secret))),
             None => {
                 let made = self.made(page::link_is_used).await;
                 response::html(StatusCode::FORBIDDEN, made.html, head)
@@ -229,7 +256,10 @@ impl Shared {
                 let made = self.made(|seen| page::fault(seen, &what, &help)).await;
                 response::html(StatusCode::CONFLICT, made.html, head)
             }
-            _ => response::see_other(&format!("/jump?q={}", encoded(&path)), None),
+            _ => {
+                let made = self.made(|seen| page::fault(seen, "Polis did not take it", "try again")).await;
+                response::html(StatusCode::SERVICE_UNAVAILABLE, made.html, head)
+            }
         }
     }
 }
