@@ -74,8 +74,12 @@ impl Link {
         let ((own, naxos), (anafi, known)) = (pair(&scratch, "naxos"), pair(&scratch, "anafi"));
         let trust = Trust::default();
         trust.set(Known::from([(known, "anafi".to_owned())]));
-        let node =
-            Arc::new(Node { trust: trust.clone(), refused: Mutex::default(), asked: Mutex::default() });
+        let node = Arc::new(Node {
+            trust: trust.clone(),
+            refused: Mutex::default(),
+            asked: Mutex::default(),
+            revision: AtomicU64::new(1),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let place = listener.local_addr().unwrap();
         tokio::spawn(serve_link(listener, own.server(trust).unwrap(), Arc::clone(&node)));
