@@ -325,7 +325,7 @@ pub(crate) fn flow(steps: &[Step]) -> Markup {
 pub(crate) fn attention(one: &Attention, now: Millis) -> Markup {
     html! {
         li class=(class(one.health)) {
-            (mark(one.health))
+            (state(one.health))
             div {
                 p.what {
                     @if !one.what.starts_with(&one.about) { span.about { (one.about) } " " }
