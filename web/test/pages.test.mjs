@@ -250,6 +250,13 @@ test("what goes with every answer", async () => {
     assert.match(headers["cache-control"], /max-age=31536000, immutable/, path);
     assert.equal((await ask(path, { headers: { "if-none-match": headers.etag } })).status, 304, path);
   }
+  // Names without a hash stay the same when what is in it changes.
+  for (const path of ["/favicon.ico", "/assets/app.css", "/assets/app.js"]) {
+    const { status, headers } = await ask(path);
+    assert.deepEqual([status, headers["cache-control"]], [200, "no-cache"], path);
+    const again = await ask(path, { headers: { "if-none-match": headers.etag } });
+    assert.deepEqual([again.status, again.headers["cache-control"]], [304, "no-cache"], path);
+  }
   const first = await ask("/network");
   const again = await ask("/network", { headers: { "if-none-match": first.headers.etag } });
   assert.deepEqual([again.status, again.text], [304, ""]);
