@@ -67,6 +67,7 @@ fn made(seen: &Seen, head: &Head<'_>, main: Markup) -> Made {
         notice: (!seen.is_demo).then(|| html! { (ONLY_HERE) }),
         zone: &zone,
         version: &seen.status.polis,
+        now: seen.now,
     };
     Made { status: StatusCode::OK, html: layout::page(&frame, main).into_string() }
 }
@@ -118,6 +119,7 @@ pub(crate) fn not_yet() -> Made {
         notice: None,
         zone: "",
         version: "",
+        now: 0,
     };
     let main = html! {
         h1 { "Starting" }

@@ -22,6 +22,7 @@ pub(crate) fn portal(seen: &Seen, view: &Portal, text: Option<&str>) -> Made {
         notice: None,
         zone: &zone,
         version: &seen.status.polis,
+        now: seen.now,
     };
     let main = html! {
         h1 { (view.title) }
