@@ -94,6 +94,7 @@ pub(crate) fn page_plain(frame: &Frame<'_>, main: Markup) -> Markup {
             p {
                 @if frame.here == Nav::Portal { a href="/overview" data-key="o" { "For the owner: overview" } " " }
                 (theme())
+                @if frame.here == Nav::Portal { span data-keys hidden { button type="button" { "Keys" } } }
             }
         }
     };
@@ -154,12 +155,17 @@ fn skip() -> Markup {
     html! { a.skip href="#main" { "Skip to content" } }
 }
 
+/// Sends a form with one field, which Enter does as well: nothing to see, and so nothing to stop at with Tab.
+pub(crate) fn submit(what: &str) -> Markup {
+    html! { button.hidden tabindex="-1" { (what) } }
+}
+
 fn jump() -> Markup {
     html! {
         form.jump action="/jump" method="get" role="search" aria-label="Jump" {
             label.hidden for="jump" { "Jump to" }
             input #jump name="q" type="search" placeholder="Jump to …" autocomplete="off";
-            button.hidden { "Go" }
+            (submit("Go"))
         }
     }
 }
