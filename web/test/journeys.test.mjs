@@ -504,6 +504,86 @@ test("times that stay the same are left alone, and those that go on are no news"
   assert.deepEqual(put.filter(([was, is]) => was === is), []);
 });
 
+test("keys without Ctrl can be switched off", async () => {
+  const page = await open("/overview");
+  const dialog = page.locator("dialog[open]");
+  const box = dialog.getByLabel("Keys without Ctrl");
+  await page.keyboard.press("?");
+  await box.uncheck();
+  await page.keyboard.press("Escape");
+  const off = async () => {
+    for (const key of ["/", "?", "j", "g", "m"]) await page.keyboard.press(key);
+    await new Promise((done) => setTimeout(done, 300));
+    assert.deepEqual([await dialog.count(), await focused(page), path(page)], [0, await page.evaluate(() => document.body.textContent.trim()), "/overview"]);
+  };
+  await off();
+  await page.reload();
+  await off();
+  await page.keyboard.press("Control+k");
+  await dialog.getByRole("combobox").waitFor();
+  await page.keyboard.press("Escape");
+  await page.goto(`${demo.url}/`);
+  await page.keyboard.type("nex");
+  assert.equal(await page.locator("#find").inputValue(), "");
+
+  await page.locator("[data-keys] button").click();
+  await box.check();
+  await page.keyboard.press("Escape");
+  await page.locator("[data-keys] button").blur();
+  await page.keyboard.type("nex");
+  assert.equal(await page.locator("#find").inputValue(), "nex");
+});
+
+test("on the start page Space moves the page, and Enter opens nothing that was not looked for", async () => {
+  const page = await open("/");
+  await page.setViewportSize({ width: 390, height: 300 });
+  await page.keyboard.press("Space");
+  await until("it moves", () => page.evaluate(() => scrollY > 0));
+  assert.notEqual(await focused(page), "find");
+  const asked = [];
+  page.on("request", (request) => asked.push(request.url()));
+  await page.locator("#find").focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("  ");
+  await page.keyboard.press("Enter");
+  await new Promise((done) => setTimeout(done, 300));
+  assert.deepEqual(asked.filter((url) => !url.includes("/live")), []);
+  await marked(page);
+});
+
+test("the palette says when it finds nothing, when it can not know, and knows what has changed", async () => {
+  const page = await open("/overview");
+  let asked = 0;
+  page.on("request", (request) => (asked += request.url().endsWith("/api/v1/index")));
+  await page.route("**/api/v1/index", (route) => route.abort());
+  const dialog = page.locator("dialog[open]");
+  const input = dialog.getByRole("combobox");
+  const says = (words) => until(`it says ${words}`, async () => (await dialog.innerText()).includes(words));
+  const expanded = () => input.getAttribute("aria-expanded");
+  await page.keyboard.press("/");
+  await says("could not be fetched");
+  assert.equal(await expanded(), "false");
+  await page.unroute("**/api/v1/index");
+  await page.keyboard.type("naxos");
+  await until("it finds", async () => (await dialog.getByRole("option").count()) > 0);
+  assert.deepEqual([await expanded(), await dialog.getByRole("status").innerText()], ["true", ""]);
+  await input.fill("no such thing");
+  await says("Nothing is called “no such thing”.");
+  assert.deepEqual([await expanded(), await dialog.getByRole("option").count()], ["false", 0]);
+
+  const once = asked;
+  const again = async () => {
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Control+k");
+    await until("it finds", async () => (await dialog.getByRole("option").count()) > 0);
+  };
+  await again();
+  assert.equal(asked, once, "it is fetched once");
+  await page.evaluate(() => document.dispatchEvent(new Event("polis:taken")));
+  await again();
+  assert.equal(asked, once + 1, "what is seen has changed");
+});
+
 test("an empty machine is set up, and the pages say what is left to do", async () => {
   // There is one such place on a machine. Who has it is waited for, and then named.
   await free("127.0.0.1", 8421);
