@@ -28,8 +28,8 @@ pub struct View {
     pub cache: CacheView,
     /// What came of the questions since it was started: its measurements.
     pub metrics: Queries,
-    /// The last questions, oldest first.
-    #[serde(default)]
+    /// The last questions, oldest first: who asks for what is known on this machine only.
+    #[serde(default, rename = "private")]
     pub last: Vec<Last>,
 }
 

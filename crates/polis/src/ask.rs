@@ -122,6 +122,9 @@ pub(crate) fn plan(args: &Args, own: &AskArgs) -> Result<ExitCode, Fault> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The port of one's own machine that leads to the pages of another.
+const TUNNEL: u16 = 8422;
+
 /// A link to the pages of the Polis of this machine.
 pub(crate) fn setup(own: &AskArgs) -> Result<ExitCode, Fault> {
     let Reply::View { view } = ask(own, &Question::View { service: web::SERVICE.word().to_owned() })? else {
@@ -136,16 +139,16 @@ pub(crate) fn setup(own: &AskArgs) -> Result<ExitCode, Fault> {
     if own.json {
         print_json(&serde_json::json!({ "link": link }));
     } else {
+        // Another port than that of the pages: who asks has pages there too.
         print(&format!(
-            "{link}\n\nIt opens the pages of this machine once, within an hour. From another one, first:\n"
+            "{link}\n\nIt opens the pages of this machine once, within an hour. From another machine:\n"
         ));
-        print(&format!("  ssh -L {port}:{listen} {host}\n", port = port_of(listen), host = host_name()));
+        print(&format!(
+            "  ssh -L {TUNNEL}:{listen} {}\n  http://localhost:{TUNNEL}/setup?code={code}\n",
+            host_name()
+        ));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn port_of(listen: &str) -> &str {
-    listen.rsplit(':').next().unwrap_or_default()
 }
 
 fn host_name() -> String {

@@ -103,7 +103,8 @@ impl LabFolder {
 pub trait Service: Sized + Send + Sync + 'static {
     /// What it has to do on one machine. Two that are equal are the same work.
     type Plan: Clone + PartialEq + Send + Sync + 'static;
-    /// What it shows of itself while it runs.
+    /// What it shows of itself while it runs. Its field `metrics` has its measurements; what is in its field `private`, other
+    /// machines are not told.
     type View: Serialize + Send;
 
     /// Its name.

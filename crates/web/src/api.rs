@@ -53,7 +53,11 @@ fn addresses() -> Vec<Address> {
             "What apps and machines have of everything that can follow.",
             &[],
         ),
-        address::<view::Config>("config", "The lab file, its faults, and who follows it.", &[]),
+        address::<view::Config>(
+            "config",
+            "The lab file, its faults, and who follows it.",
+            &[("lab", "`followed`: the files that are followed, also while there are changed ones")],
+        ),
         address::<view::Events>("events", "What happened, newest first.", EVENT_FILTER),
         address::<view::PublicStatus>("status", "What a stranger may know.", &[]),
         address::<view::Diagnosis>("setup", "What stands between this machine and a working lab.", &[]),

@@ -91,6 +91,7 @@ pub(crate) fn page_plain(frame: &Frame<'_>, main: Markup) -> Markup {
         (skip())
         (content(frame, main))
         footer.foot {
+            @if let Some(notice) = &frame.notice { p { (notice) } }
             p {
                 @if frame.here == Nav::Portal { a href="/overview" data-key="o" { "For the owner: overview" } " " }
                 (theme())

@@ -43,6 +43,10 @@ pub(crate) struct Made {
 /// What is said on every page until there is a login.
 const ONLY_HERE: &str = "These pages are shown on this machine only, until there is a login.";
 
+/// What is said instead in a demonstration.
+const DEMO: &str =
+    "A demonstration: all machines of the lab run on this one, and their pages are for it only.";
+
 /// Which page it is.
 struct Head<'h> {
     title: &'h str,
@@ -64,7 +68,7 @@ fn made(seen: &Seen, head: &Head<'_>, main: Markup) -> Made {
         here: head.here,
         topics: head.topics,
         mixes_looks: head.mixes_looks,
-        notice: (!seen.is_demo).then(|| html! { (ONLY_HERE) }),
+        notice: Some(html! { (if seen.is_demo { DEMO } else { ONLY_HERE }) }),
         zone: &zone,
         version: &seen.status.polis,
         now: seen.now,

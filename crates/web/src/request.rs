@@ -1,10 +1,16 @@
 //! What of a request decides what is answered. Pure: the parts of its head go in.
 
 use hyper::HeaderMap;
-use hyper::header::{ACCEPT_ENCODING, COOKIE, HOST, IF_NONE_MATCH, ORIGIN};
+use hyper::header::{ACCEPT_ENCODING, COOKIE, HOST, HeaderName, IF_NONE_MATCH, ORIGIN};
 
-/// The cookie of who may change something.
-pub(crate) const SESSION: &str = "polis-session";
+/// The cookie of who may change something, without what makes it that of one machine.
+const SESSION: &str = "polis-session";
+
+/// The name of that cookie at a host. Browsers keep one jar for all ports of it, so that the port is in the name.
+pub(crate) fn cookie(host: &str) -> String {
+    let port = host.rsplit(':').next().filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    format!("{SESSION}-{}", port.unwrap_or("80"))
+}
 
 /// The parts of a request's head that matter here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,23 +20,29 @@ pub(crate) struct Head {
     pub(crate) session: Option<String>,
     pub(crate) takes_gzip: bool,
     pub(crate) has: Option<String>,
+    /// Asked for by a page of somebody else's, which is not to become a page of the browser by it.
+    pub(crate) is_foreign: bool,
 }
 
 impl Head {
     /// Of these headers.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let text =
+            |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let name = cookie(text(HOST));
         let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
         let session = cookies
             .flat_map(|all| all.split(';'))
             .filter_map(|one| one.trim().split_once('='))
-            .find(|(name, _)| *name == SESSION)
+            .find(|(own, _)| *own == name)
             .map(|(_, value)| value.to_owned());
         Self {
             host: text(HOST).to_owned(),
             origin: headers.get(ORIGIN).map(|value| value.to_str().unwrap_or_default().to_owned()),
             session,
             takes_gzip: takes_gzip(text(ACCEPT_ENCODING)),
+            is_foreign: text(HeaderName::from_static("sec-fetch-site")) == "cross-site"
+                && text(HeaderName::from_static("sec-fetch-mode")) != "navigate",
             has: headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned),
         }
     }
@@ -162,12 +174,18 @@ mod tests {
     #[test]
     fn heads_are_read() {
         let read = head(&[
-            ("cookie", "a=b; polis-session=c0de"),
+            ("host", "127.0.0.1:8421"),
+            ("cookie", "a=b; polis-session-8422=other; polis-session-8421=c0de"),
             ("accept-encoding", "br, gzip;q=0.5"),
             ("if-none-match", "\"x\""),
         ]);
         assert_eq!(read.session.as_deref(), Some("c0de"));
         assert!(read.takes_gzip && read.has.as_deref() == Some("\"x\""));
+        assert!(
+            !read.is_foreign
+                && head(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]).is_foreign
+        );
+        assert!(!head(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]).is_foreign);
         assert!(!head(&[("accept-encoding", "br, gzip;q=0")]).takes_gzip && !head(&[]).takes_gzip);
     }
 

@@ -15,7 +15,7 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use crate::asset::Found;
-use crate::request::{Head, SESSION};
+use crate::request::Head;
 
 pub(crate) type Body = Either<Full<Bytes>, Channel<Bytes>>;
 
@@ -96,13 +96,13 @@ pub(crate) fn live(body: Channel<Bytes>) -> Response<Body> {
     response
 }
 
-/// Go there; with a session, if one has begun.
-pub(crate) fn see_other(to: &str, session: Option<&str>) -> Response<Body> {
+/// Go there; with a session, if one has begun: the name of its cookie, and its secret.
+pub(crate) fn see_other(to: &str, session: Option<(&str, &str)>) -> Response<Body> {
     let mut response = with(StatusCode::SEE_OTHER, TEXT, Bytes::new());
     set(&mut response, LOCATION, to);
     set(&mut response, CACHE_CONTROL, "no-store");
-    if let Some(secret) = session {
-        set(&mut response, SET_COOKIE, &format!("{SESSION}={secret}; Path=/; HttpOnly; SameSite=Lax"));
+    if let Some((name, secret)) = session {
+        set(&mut response, SET_COOKIE, &format!("{name}={secret}; Path=/; HttpOnly; SameSite=Lax"));
     }
     response
 }

@@ -19,7 +19,10 @@ pub(crate) enum Page {
         text: Option<String>,
     },
     Coverage,
-    Config,
+    /// With the files that are followed, also while there are changed ones.
+    Config {
+        followed: bool,
+    },
     Events(Filter),
     Status,
     Setup,
@@ -109,7 +112,7 @@ fn page(segments: &[&str], fields: &[(String, String)]) -> Option<Page> {
         ["network"] => Page::Network,
         ["dns"] => Page::Dns { text: text() },
         ["coverage"] => Page::Coverage,
-        ["config"] => Page::Config,
+        ["config"] => Page::Config { followed: field(fields, "lab") == Some("followed") },
         ["events"] => Page::Events(filter(fields)),
         ["status"] => Page::Status,
         ["setup"] => Page::Setup,
@@ -142,6 +145,11 @@ pub(crate) fn change(path: &str, form: &str) -> Option<Change> {
 }
 
 impl Page {
+    /// Whether other machines, or much of the system, are asked for it.
+    pub(crate) fn asks(&self) -> bool {
+        matches!(self, Self::Dns { .. } | Self::Events(_) | Self::Setup)
+    }
+
     /// The names of what it changes with.
     pub(crate) fn topics(&self) -> &'static [&'static str] {
         match self {
@@ -151,7 +159,7 @@ impl Page {
             }
             Self::Network | Self::Coverage => &["lab"],
             Self::Dns { .. } => &["lab", "services", "queries", "overlay"],
-            Self::Config => &["lab", "machines", "overlay", "conditions"],
+            Self::Config { .. } => &["lab", "machines", "overlay", "conditions"],
             Self::Events(_) => &["events", "machines"],
             Self::Setup | Self::Jump { .. } | Self::RemoveOverlay(_) | Self::AddRule(_) => &[],
         }

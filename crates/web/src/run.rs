@@ -17,14 +17,17 @@ use runtime::link::each_connection;
 use runtime::{Clock, Context, Fault, Given, Here, Permit, Service, Transport};
 use serde::Serialize;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
 
 use crate::plan::{Plan, plan};
 use crate::session::Sessions;
+use crate::view::Diagnosis;
 
 /// The most connections at once, and how long a request may take to arrive.
 const MAX_CONNECTIONS: usize = 256;
 const HEAD: Duration = Duration::from_secs(10);
+/// The most requests at once for which other machines or much of the system are asked.
+const MAX_ASKING: usize = 4;
 
 /// The pages of a machine, with their socket bound.
 #[derive(Debug)]
@@ -39,6 +42,10 @@ struct Shared {
     here: Here,
     clock: Clock,
     sessions: Mutex<Sessions>,
+    /// Held by requests that ask other machines, or much of the system.
+    asking: Semaphore,
+    /// The last diagnosis, and when it was made. Held while one is made, so that all who ask for it get the same.
+    diagnosis: AsyncMutex<Option<(Duration, Diagnosis)>>,
     requests: AtomicU64,
     live: AtomicUsize,
 }
@@ -85,6 +92,8 @@ impl Service for Pages {
             here: context.here.clone(),
             clock: context.clock.clone(),
             sessions: Mutex::default(),
+            asking: Semaphore::new(MAX_ASKING),
+            diagnosis: AsyncMutex::default(),
             requests: AtomicU64::new(0),
             live: AtomicUsize::new(0),
         };

@@ -126,7 +126,8 @@ fn instant(at: Millis) -> String {
 
 /// The address of a line of the lab file.
 pub(crate) fn line_url(line: &Line) -> String {
-    format!("/config#{}:{}", line.file, line.line)
+    let lab = if line.of_followed { "?lab=followed" } else { "" };
+    format!("/config{lab}#{}:{}", line.file, line.line)
 }
 
 /// The lines of the lab file that something follows from.
@@ -325,7 +326,7 @@ pub(crate) fn flow(steps: &[Step]) -> Markup {
 pub(crate) fn attention(one: &Attention, now: Millis) -> Markup {
     html! {
         li class=(class(one.health)) {
-            (mark(one.health))
+            (state(one.health))
             div {
                 p.what {
                     @if !one.what.starts_with(&one.about) { span.about { (one.about) } " " }
@@ -395,7 +396,7 @@ mod tests {
     #[test]
     fn what_comes_from_outside_is_escaped() {
         let bad = "<script>alert(1)</script>\"'";
-        let line = Line { file: bad.to_owned(), line: 1 };
+        let line = Line { file: bad.to_owned(), line: 1, of_followed: false };
         let shown = [
             state_with(Health::Up, bad),
             meter(bad, 0.5, bad),

@@ -77,6 +77,9 @@ pub struct Line {
     pub file: String,
     /// The line, from 1.
     pub line: usize,
+    /// It is of the lab that is followed, while the page of the file shows a changed one that is not taken up.
+    #[serde(skip)]
+    pub of_followed: bool,
 }
 
 /// What is known, where it is looked at from.
@@ -110,7 +113,9 @@ impl<'s> Eye<'s> {
 
     /// The lines of places, each once.
     pub(crate) fn lines(&self, places: &[Span]) -> Vec<Line> {
-        lines_in(self.folder(), places)
+        let mut lines = lines_in(self.folder(), places);
+        lines.iter_mut().for_each(|line| line.of_followed = self.seen.refused.is_some());
+        lines
     }
 
     fn known(&self, machine: &str) -> Option<&'s Known> {
@@ -131,7 +136,10 @@ impl<'s> Eye<'s> {
         let silent = |health| Standing { health, since, why: known.peer.why.clone(), status: None };
         match (known.peer.answering, &known.status) {
             (Answering::Up, Some(status)) => Standing { since, ..by_status(status) },
-            (Answering::Up, None) => Standing { health: Health::Up, since, why: None, status: None },
+            (Answering::Up, None) => {
+                let why = Some("it answers, and has not said yet how it stands".to_owned());
+                Standing { health: Health::Unknown, since, why, status: None }
+            }
             (Answering::Unknown, _) => silent(Health::Unknown),
             (Answering::Down, _) => silent(Health::Down),
         }
@@ -160,7 +168,7 @@ pub(crate) fn lines_in(folder: &Folder, places: &[Span]) -> Vec<Line> {
         let text = folder.line(*place);
         let Some((file, line)) = text.rsplit_once(':') else { continue };
         let Ok(number) = line.parse() else { continue };
-        let line = Line { file: file.to_owned(), line: number };
+        let line = Line { file: file.to_owned(), line: number, of_followed: false };
         if !lines.contains(&line) {
             lines.push(line);
         }

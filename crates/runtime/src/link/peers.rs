@@ -23,6 +23,10 @@ const DOWN_AFTER: Duration = Duration::from_secs(15);
 
 /// How many changes between up, unknown and down are remembered of a machine.
 const REMEMBERED: usize = 64;
+/// How much of what a machine says of itself is kept: services, conditions, and bytes of a text.
+const MOST_SERVICES: usize = 32;
+const MOST_CONDITIONS: usize = 64;
+const MOST_BYTES: usize = 1_024;
 
 /// Whether a machine answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,14 +147,19 @@ impl Hearing {
         revision == 0 || self.status.as_ref().is_none_or(|(known, _)| *known != revision)
     }
 
-    /// It said how it stands.
-    pub(crate) fn told(&mut self, revision: u64, mut status: Status) {
-        status.peers = Vec::new();
-        status.conditions.truncate(REMEMBERED);
-        for running in status.services.iter_mut().filter_map(|service| service.running.as_mut()) {
-            running.lines = Vec::new();
+    /// Its status is asked for anew, whatever its revision is.
+    pub(crate) fn forget_revision(&mut self) {
+        if let Some((revision, _)) = &mut self.status {
+            *revision = 0;
         }
+    }
+
+    /// It said how it stands. Says whether that is something else than before.
+    pub(crate) fn told(&mut self, revision: u64, status: Status) -> bool {
+        let status = kept(status);
+        let is_news = self.status.as_ref().is_none_or(|(_, known)| !same(known, &status));
         self.status = Some((revision, Arc::new(status)));
+        is_news
     }
 
     /// Everything that is known of it.
@@ -161,6 +170,37 @@ impl Hearing {
             history: self.history.iter().copied().collect(),
         }
     }
+}
+
+/// What is kept of a status: nothing of what it knows of others, and no more of anything than a house has.
+fn kept(mut status: Status) -> Status {
+    status.peers = Vec::new();
+    status.services.truncate(MOST_SERVICES);
+    status.services.shrink_to_fit();
+    status.conditions.truncate(MOST_CONDITIONS);
+    status.conditions.shrink_to_fit();
+    let mut texts = vec![&mut status.machine, &mut status.polis, &mut status.lab];
+    for condition in &mut status.conditions {
+        texts.extend([&mut condition.about, &mut condition.what, &mut condition.help]);
+    }
+    for service in &mut status.services {
+        texts.push(&mut service.name);
+        texts.extend(service.trouble.iter_mut().flat_map(|(what, help)| [what, help]));
+        if let Some(running) = &mut service.running {
+            running.lines = Vec::new();
+            texts.push(&mut running.does);
+        }
+    }
+    for text in texts {
+        text.truncate(text.floor_char_boundary(MOST_BYTES));
+        text.shrink_to_fit();
+    }
+    status
+}
+
+/// Whether two statuses say the same, whenever they were said.
+fn same(known: &Status, status: &Status) -> bool {
+    Status { now: status.now, ..known.clone() } == *status
 }
 
 #[cfg(test)]
@@ -182,6 +222,30 @@ mod tests {
         assert_eq!(hearing.peer().answering, Answering::Down);
         assert!(hearing.answered(None, 30_000, at(30)));
         assert_eq!((hearing.peer().answering, hearing.peer().why.as_deref()), (Answering::Up, None));
+    }
+
+    #[test]
+    fn of_what_a_machine_says_only_so_much_is_kept_and_only_what_differs_is_news() {
+        let mut hearing = Hearing::of("naxos", Duration::ZERO);
+        assert!(hearing.has_news(7));
+        let mut status =
+            Status { machine: "naxos".into(), lab: "ä".repeat(10_000), now: 1, ..Status::default() };
+        status.services = vec![Default::default(); 100_000];
+        status.peers = vec![Peer::default(); 1_000];
+        assert!(hearing.told(7, status.clone()));
+        assert!(!hearing.has_news(7) && hearing.has_news(8) && hearing.has_news(0));
+        let kept = hearing.known().status.unwrap();
+        assert_eq!((kept.services.len(), kept.services.capacity(), kept.peers.len()), (32, 32, 0));
+        assert_eq!(kept.lab.len(), 1_024);
+        status.now = 2;
+        assert!(!hearing.told(8, status.clone()), "only its clock went on");
+        status.machine = "anafi".into();
+        assert!(hearing.told(9, status));
+        for number in 0..200 {
+            hearing.silent("no".into(), number, Duration::from_secs(1));
+            hearing.answered(None, number, Duration::from_secs(1));
+        }
+        assert_eq!(hearing.known().history.len(), REMEMBERED);
     }
 
     #[test]

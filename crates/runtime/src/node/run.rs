@@ -196,7 +196,7 @@ pub(crate) fn errors_of(checked: &Checked) -> String {
     };
     let Some(first) = checked.faults.iter().find(|fault| fault.is_error()) else { return count };
     let place = first.places.first().map(|place| format!(" at {}", checked.folder.place(place.span)));
-    format!("{count}, the first is {}{}", first.title, place.unwrap_or_default())
+    format!("{count}, the first is {}{}", lab::mask_secrets(&first.title), place.unwrap_or_default())
 }
 
 /// What is wrong from the start.

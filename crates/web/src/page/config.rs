@@ -11,20 +11,25 @@ use crate::ui;
 use crate::view::{Config, ConfigFile, FaultView, Health, MachineLab, OverlayEntry};
 
 pub(crate) fn config(seen: &Seen, view: &Config, may_change: bool) -> Made {
-    let head = Head { title: "Config", here: Nav::Config, topics: Page::Config.topics(), mixes_looks: false };
+    let topics = Page::Config { followed: false }.topics();
+    let head = Head { title: "Config", here: Nav::Config, topics, mixes_looks: false };
     let main = html! {
         h1 { "Config" }
         p.headline {
-            @if view.is_followed {
-                (ui::state_with(Health::Up, "Followed")) " · lab " code { (view.fingerprint) }
-            } @else {
-                (ui::state_with(Health::Degraded, "Not taken up")) " · the files below are as they are now; what ran before, lab "
-                code { (view.fingerprint) } ", runs on"
+            @match &view.trouble {
+                None => { (ui::state_with(Health::Up, "Followed")) " · lab " code { (view.fingerprint) } },
+                Some(trouble) => { (ui::state_with(Health::Degraded, "Not taken up")) " · " (trouble) "; what ran before, lab " code { (view.fingerprint) } ", runs on" },
+            }
+        }
+        @if view.trouble.is_some() {
+            p {
+                @if view.is_followed { "The files below are what is followed. " a href="/config" { "As they are now" } }
+                @else { "The files below are as they are now. " a href="/config?lab=followed" { "What is followed" } }
             }
         }
         p.lead { "The lab file is written in the lab folder, with the editor that you like. No page changes it." }
         section.card #faults { h2 { "What is wrong with it" } (faults(&view.faults)) }
-        section.card #overlay { h2 { "What is not in the file" } (overlay(seen, view, may_change)) }
+        section.card #overlay { h2 { "What is not in the file, on this machine" } (overlay(seen, view, may_change)) }
         section.card #machines { h2 { "Who follows it" } (machines(&view.machines)) }
         @for own in &view.files { (file(own, &view.faults)) }
     };
@@ -83,7 +88,7 @@ fn overlay(seen: &Seen, view: &Config, may_change: bool) -> Markup {
     });
     let rows: Vec<Vec<Markup>> = rows.collect();
     html! {
-        (ui::table("Changes by a click or a command", &columns, rows, "Nothing: everything that is in force is in the lab file."))
+        (ui::table("Changes by a click or a command", &columns, rows, "Nothing: everything that is in force on this machine is in the lab file."))
         @if !view.overlay.is_empty() {
             p { "The lines to paste; what the file has then goes from here by itself:" }
             pre tabindex="0" { code { (view.overlay_toml) } }

@@ -25,7 +25,11 @@ pub(crate) fn dns(seen: &Seen, view: &DnsView, text: Option<&str>, may_change: b
         @if !view.machines.is_empty() { section.card #counters { h2 { "What came of questions" } (counters(&view.machines)) } }
         section.card #last {
             h2 { "Last questions" }
-            (lookups(seen, &view.lookups, may_change))
+            @if is_asked(seen, view) {
+                (lookups(seen, &view.lookups, may_change))
+            } @else {
+                (ui::empty("Who asks for what is shown on the machine that is asked only: open the pages there."))
+            }
         }
         section.card #names {
             h2 { "Names of " (view.domain) }
@@ -39,6 +43,12 @@ pub(crate) fn dns(seen: &Seen, view: &DnsView, text: Option<&str>, may_change: b
         }
     };
     made(seen, &head, main)
+}
+
+/// Whether this machine is a name server.
+fn is_asked(seen: &Seen, view: &DnsView) -> bool {
+    let on = view.service.iter().flat_map(|service| &service.on);
+    on.into_iter().any(|holder| holder.machine == seen.machine.as_str())
 }
 
 fn headline(service: &ServiceRow) -> Markup {
@@ -87,7 +97,7 @@ fn counters(machines: &[DnsMachine]) -> Markup {
 }
 
 fn lookups(seen: &Seen, all: &[Lookup], may_change: bool) -> Markup {
-    let columns = ["When", "Name", "-Type", "What came of it", "Client", "-On", ""];
+    let columns = ["When", "Name", "-Type", "What came of it", "Client", ""];
     let rows = all.iter().map(|one| {
         vec![
             ui::since(one.at, seen.now),
@@ -95,7 +105,6 @@ fn lookups(seen: &Seen, all: &[Lookup], may_change: bool) -> Markup {
             html! { (one.kind) },
             outcome(&one.outcome),
             html! { @match &one.client_name { Some(name) => { (name) div.muted { (one.client) } }, None => (one.client) } },
-            html! { (one.machine) },
             action(one),
         ]
     });

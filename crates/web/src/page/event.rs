@@ -31,6 +31,9 @@ pub(crate) fn events(seen: &Seen, view: &Events, filter: &Filter) -> Made {
         @if let Some(older) = view.older {
             p { a href={ "/events?" (query(filter)) "before=" (older) } { "Older" } }
         }
+        @if let Some(most) = view.looked_through {
+            p.muted { "Of each machine its last " (most) " events were looked through; " code { "polis events" } " there goes further back." }
+        }
         @if filter.before.is_some() { p { a href={ "/events?" (query(filter)) } { "Newest" } } }
     };
     made(seen, &head, main)

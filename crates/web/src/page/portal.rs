@@ -19,7 +19,7 @@ pub(crate) fn portal(seen: &Seen, view: &Portal, text: Option<&str>) -> Made {
         here: Nav::Portal,
         topics: Page::Portal { text: None }.topics(),
         mixes_looks: false,
-        notice: None,
+        notice: (!seen.is_demo).then(|| html! { (super::ONLY_HERE) }),
         zone: &zone,
         version: &seen.status.polis,
         now: seen.now,

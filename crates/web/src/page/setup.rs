@@ -10,17 +10,30 @@ use crate::view::{CheckView, Diagnosis, Health};
 
 pub(crate) fn setup(seen: &Seen, view: &Diagnosis, may_change: bool) -> Made {
     let head = Head { title: "Diagnosis", here: Nav::None, topics: &[], mixes_looks: false };
-    let bad = view.checks.iter().filter(|check| check.mark == "bad").count();
+    let count = |mark: &str| view.checks.iter().filter(|check| check.mark == mark).count();
+    // What the machine itself says that is wrong is a reason too.
+    let (bad, unknown) = (count("bad") + seen.status.conditions.len(), count("unknown"));
     let main = html! {
         h1 { "Diagnosis of " (seen.machine) }
         p.headline {
             @match bad {
+                0 if view.checks.is_empty() => { (ui::state_with(Health::Unknown, "Unknown")) " · nothing could be looked at" },
+                0 if unknown > 0 => { (ui::state_with(Health::Unknown, "Unknown")) " · nothing bad was found, and " (unknown) " could not be looked at" },
                 0 => { (ui::state_with(Health::Up, "Well")) " · nothing stands in the way on this machine" },
                 1 => { (ui::state_with(Health::Down, "1 thing")) " · has to be done first" },
                 bad => { (ui::state_with(Health::Down, &format!("{bad} things"))) " · have to be done first" },
             }
         }
-        ul.checks { @for check in &view.checks { (drawn(check)) } }
+        ul.checks {
+            @for condition in &seen.status.conditions {
+                li.card {
+                    h2 { (condition.about) " " (ui::state_with(Health::Down, "To do")) }
+                    p { (ui::code_words(&condition.what)) }
+                    p.next { (ui::code_words(&condition.help)) }
+                }
+            }
+            @for check in &view.checks { (drawn(check)) }
+        }
         p { a href="/setup" { "Look again" } " · " a href="/overview" { "Overview" } }
         @if may_change {
             (ui::notice("good", html! { "This browser may change things for twelve hours." }))

@@ -136,6 +136,12 @@ fn much_is_wrong() -> Seen {
         )
     });
     seen.refused = Some(checked(Folder::from_texts(texts.collect::<Vec<_>>())));
+    seen.status.conditions = vec![Condition {
+        about: "lab".to_owned(),
+        what: "the changed lab is not taken up".to_owned(),
+        help: "mend it".to_owned(),
+        since: NOW - 1_000,
+    }];
     seen
 }
 
@@ -188,11 +194,19 @@ fn pages(seen: &Seen) -> Vec<(String, Made)> {
     add("/network", network(seen, &view::network(seen).unwrap()));
     add("/dns", dns(seen, &view::dns(seen, lookups(), None).unwrap(), None, true));
     add("/coverage", coverage(seen, &view::coverage(seen).unwrap()));
-    add("/config", config(seen, &view::config(seen).unwrap(), false));
+    add("/config", config(seen, &view::config(seen, false).unwrap(), false));
+    add("/config?lab=followed", config(seen, &view::config(seen, true).unwrap(), false));
     let filter = Filter { text: Some("<x>".to_owned()), ..Filter::default() };
     add(
         "/events",
-        events(seen, &view::events(vec![("naxos".to_owned(), Err("<x>".to_owned()))], &filter), &filter),
+        events(
+            seen,
+            &view::events(
+                view::EventsAsked { most: 1, machines: vec![("naxos".to_owned(), Err("<x>".to_owned()))] },
+                &filter,
+            ),
+            &filter,
+        ),
     );
     add("/status", status_page(seen, &view::status(seen).unwrap()));
     let check = view::CheckView {
@@ -302,12 +316,52 @@ fn the_overview_says_what_needs_somebody_and_why_and_what_to_do() {
     assert_eq!(said(&view::overview(&all_is_well()).unwrap().attention), "");
     let overview = view::overview(&much_is_wrong()).unwrap();
     insta::assert_snapshot!(said(&overview.attention));
-    let dns = overview.services.iter().find(|row| row.name == "dns").unwrap();
     assert_eq!(
-        (dns.health, dns.words.as_str()),
-        (view::Health::Degraded, "anafi serves; naxos goes first and is down")
+        dns_of(&much_is_wrong()),
+        ("Down", "naxos does not answer, and this version does not move the address".to_owned(), None)
     );
-    assert!(dns.on.iter().map(|holder| holder.serves).eq([false, true]));
+}
+
+/// How the name servers are: in a word, in words, and who serves.
+fn dns_of(seen: &Seen) -> (&'static str, String, Option<String>) {
+    let overview = view::overview(seen).unwrap();
+    let dns = overview.services.iter().find(|row| row.name == "dns").unwrap();
+    let serves = dns.on.iter().find(|holder| holder.serves).map(|holder| holder.machine.clone());
+    (dns.health.word(), dns.words.clone(), serves)
+}
+
+#[test]
+fn who_serves_is_who_has_the_address() {
+    let serves = |machine: &str| Some(machine.to_owned());
+    assert_eq!(dns_of(&all_is_well()), ("Up", "does dns".to_owned(), serves("naxos")));
+    // In a demonstration the next one has the address at once.
+    let mut seen = much_is_wrong();
+    seen.is_demo = true;
+    assert_eq!(
+        dns_of(&seen),
+        ("Degraded", "anafi serves; naxos goes first and is down".to_owned(), serves("anafi"))
+    );
+    // One whose address another machine has listens in vain.
+    let mut seen = all_is_well();
+    let mut own = status("naxos", &[("dns", Phase::Running)]);
+    own.conditions = vec![Condition {
+        about: "address 127.10.50.53".to_owned(),
+        what: "another machine has it".to_owned(),
+        help: "find it".to_owned(),
+        since: NOW,
+    }];
+    other(&mut seen, "naxos").status = Some(Arc::new(own));
+    assert_eq!(dns_of(&seen), ("Down", "naxos does not have the address".to_owned(), None));
+    let html = dns(&seen, &view::dns(&seen, lookups(), None).unwrap(), None, true).html;
+    assert!(!html.contains("held by"));
+    // A new plan that can not be carried out leaves the old one in force.
+    let held = status("naxos", &[("dns", Phase::HeldBack)]);
+    other(&mut seen, "naxos").status = Some(Arc::new(held));
+    assert_eq!(dns_of(&seen).0, "Degraded");
+    assert_eq!(dns_of(&seen).2, serves("naxos"));
+    // Nobody knows of one that has not said how it stands, and of one that has just stopped to answer.
+    other(&mut seen, "naxos").status = None;
+    assert_eq!((dns_of(&seen).0, dns_of(&seen).2), ("Unknown", None));
 }
 
 #[test]
@@ -321,8 +375,26 @@ fn machines_that_were_never_enrolled_are_said_once() {
         known.status = None;
     }
     let attention = view::overview(&seen).unwrap().attention;
-    assert_eq!(attention.len(), 1, "{}", said(&attention));
+    assert_eq!(attention.len(), 2, "{}", said(&attention));
     assert!(attention[0].what.contains("14 machines are not enrolled yet"), "{}", attention[0].what);
+}
+
+#[test]
+fn a_secret_in_the_first_fault_is_on_no_page() {
+    let mut seen = smallest();
+    let text = "[lab]\nname = \"home\"\ndomain = \"home.arpa\"\n[machines.pi]\naddress = \"192.168.1.2\"\n[bastion]\non = \"pi\"\n\
+                record = { to = \"s3://KEY:hunter2@bucket\", key = \"secret:a\", keep = \"1 year\" }\n";
+    let refused = checked(Folder::from_texts([("lab.toml", text)]));
+    let first = refused.faults.iter().next().unwrap();
+    assert!(
+        first.title.contains("hunter2") || first.help.iter().any(|help| help.contains("hunter2")),
+        "{first:?}"
+    );
+    seen.refused = Some(refused);
+    let overview = view::overview(&seen).unwrap();
+    assert!(said(&overview.attention).contains("the changed lab file is not taken up"));
+    assert!(!serde_json::to_string(&overview).unwrap().contains("hunter2"));
+    assert!(!serde_json::to_string(&view::config(&seen, false)).unwrap().contains("hunter2"));
 }
 
 #[test]

@@ -13,18 +13,25 @@ use tokio::time::timeout;
 
 use super::{Shared, live};
 use crate::page::{self, Made};
-use crate::request::{Head, encoded};
+use crate::request::{Head, cookie};
 use crate::response::{self, Body, TEXT};
 use crate::route::{Change, Page, Route, change, route};
 use crate::view::{self, EventsAsked, Filter};
 
+/// The most pages that are told what changes: others have to have room for a request.
+const MAX_LIVE: usize = 128;
+/// How long a diagnosis holds.
+const DIAGNOSED: Duration = Duration::from_secs(2);
 /// The longest form.
 const MAX_FORM: usize = 16 << 10;
 /// How long another machine may take to say something for a page.
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// How many events of each machine a page looks through: at first, and when it goes back in time.
-const EVENTS: u32 = 400;
-const EVENTS_BACK: u32 = 5_000;
+/// How many events a page looks through: of one machine at first, of one machine when it searches, and of all together.
+const EVENTS: usize = 400;
+const EVENTS_SEARCHED: usize = 5_000;
+const EVENTS_IN_ALL: usize = 30_000;
+/// How many machines are asked for events at once.
+const AT_ONCE: usize = 16;
 
 impl Shared {
     /// The answer to a request.
@@ -36,8 +43,14 @@ impl Shared {
                 "this is no name of this page: it is asked for by an address, or as localhost\n".to_owned();
             return response::text(StatusCode::MISDIRECTED_REQUEST, TEXT, what, &head);
         }
+        if head.is_foreign {
+            let what = "this is not for a page of somebody else's\n".to_owned();
+            return response::text(StatusCode::FORBIDDEN, TEXT, what, &head);
+        }
         match request.method() {
-            &Method::GET | &Method::HEAD => self.show(request.uri(), &head).await,
+            &Method::GET => self.show(request.uri(), &head).await,
+            // A look ahead changes nothing: it does not take an invitation.
+            &Method::HEAD => response::text(StatusCode::OK, TEXT, String::new(), &head),
             &Method::POST => self.change(request, &head).await,
             _ => {
                 let what = "this can be read with GET and changed with POST\n".to_owned();
@@ -54,6 +67,11 @@ impl Shared {
                     response::text(StatusCode::NOT_FOUND, TEXT, "there is no such asset\n".to_owned(), head)
                 }
             },
+            Route::Live { .. } if self.live.load(Ordering::Relaxed) >= MAX_LIVE => {
+                let what =
+                    "too many pages are told what changes; this one is loaded again by hand\n".to_owned();
+                response::text(StatusCode::SERVICE_UNAVAILABLE, TEXT, what, head)
+            }
             Route::Live { queries } => response::live(live::body(self, queries)),
             Route::Metrics => match self.here.ask(Question::Metrics).await {
                 Reply::Text { text } => response::text(StatusCode::OK, response::METRICS, text, head),
@@ -97,6 +115,8 @@ impl Shared {
 
     async fn make(&self, page: &Page, head: &Head) -> Made {
         let Some(seen) = self.here.seen().await else { return page::not_yet() };
+        // Never closed, so that there is always a turn.
+        let _turn = if page.asks() { self.asking.acquire().await.ok() } else { None };
         let may_change = self.sessions().holds(head.session.as_deref(), self.clock.steady());
         let made = match page {
             Page::Portal { text } => {
@@ -114,7 +134,9 @@ impl Shared {
                     .map(|view| page::dns(&seen, &view, text.as_deref(), may_change))
             }
             Page::Coverage => view::coverage(&seen).map(|view| page::coverage(&seen, &view)),
-            Page::Config => view::config(&seen).map(|view| page::config(&seen, &view, may_change)),
+            Page::Config { followed } => {
+                view::config(&seen, *followed).map(|view| page::config(&seen, &view, may_change))
+            }
             Page::Events(filter) => {
                 let view = view::events(all_events(&self.here, &seen, filter).await, filter);
                 Some(page::events(&seen, &view, filter))
@@ -135,6 +157,7 @@ impl Shared {
 
     async fn api(&self, page: &Page, head: &Head) -> Response<Body> {
         let Some(seen) = self.here.seen().await else { return said(None::<()>, head) };
+        let _turn = if page.asks() { self.asking.acquire().await.ok() } else { None };
         match page {
             Page::Portal { text } => said(view::portal(&seen, text.as_deref()), head),
             Page::Overview => said(view::overview(&seen), head),
@@ -148,7 +171,7 @@ impl Shared {
                 said(view::dns(&seen, asked, text.as_deref()), head)
             }
             Page::Coverage => said(view::coverage(&seen), head),
-            Page::Config => said(view::config(&seen), head),
+            Page::Config { followed } => said(view::config(&seen, *followed), head),
             Page::Events(filter) => {
                 said(Some(view::events(all_events(&self.here, &seen, filter).await, filter)), head)
             }
@@ -160,7 +183,16 @@ impl Shared {
 
     /// What stands between this machine and a working lab.
     async fn diagnosis(&self) -> view::Diagnosis {
-        view::diagnosis(self.here.diagnose().await)
+        let mut last = self.diagnosis.lock().await;
+        let now = self.clock.steady();
+        if let Some((made, diagnosis)) = &*last
+            && now.saturating_sub(*made) < DIAGNOSED
+        {
+            return diagnosis.clone();
+        }
+        let diagnosis = view::diagnosis(self.here.diagnose().await);
+        *last = Some((self.clock.steady(), diagnosis.clone()));
+        diagnosis
     }
 
     /// Somebody opened a one-time link.
@@ -170,7 +202,7 @@ impl Shared {
             false => None,
         };
         match session {
-            Some(secret) => response::see_other("/setup", Some(&secret)),
+            Some(secret) => response::see_other("/setup", Some((&cookie(&head.host), &secret))),
             None => {
                 let made = self.made(page::link_is_used).await;
                 response::html(StatusCode::FORBIDDEN, made.html, head)
@@ -224,7 +256,10 @@ impl Shared {
                 let made = self.made(|seen| page::fault(seen, &what, &help)).await;
                 response::html(StatusCode::CONFLICT, made.html, head)
             }
-            _ => response::see_other(&format!("/jump?q={}", encoded(&path)), None),
+            _ => {
+                let made = self.made(|seen| page::fault(seen, "Polis did not take it", "try again")).await;
+                response::html(StatusCode::SERVICE_UNAVAILABLE, made.html, head)
+            }
         }
     }
 }
@@ -312,11 +347,21 @@ async fn all_events(here: &Here, seen: &Seen, filter: &Filter) -> EventsAsked {
     let agents = agents.filter(|(_, machine)| *machine.agent).map(|(name, _)| name.as_str());
     let machines: Vec<&str> =
         agents.filter(|name| filter.machine.as_ref().is_none_or(|only| only == name)).collect();
-    let most = if filter.before.is_some() || filter.text.is_some() { EVENTS_BACK } else { EVENTS };
-    let said = ask_each(here, seen, &machines, &Question::Events { after: 0, most }).await;
-    let read = |reply: Reply| match reply {
-        Reply::Events { events } => Ok(events),
-        _ => Err("it said something else".to_owned()),
-    };
-    said.into_iter().map(|(machine, reply)| (machine, reply.and_then(read))).collect()
+    let searches = filter.before.is_some() || filter.text.is_some() || filter.kind.is_some();
+    let each = if searches { EVENTS_SEARCHED } else { EVENTS };
+    let most = each.min(EVENTS_IN_ALL / machines.len().max(1)).max(20);
+    let question = Question::Events { after: 0, most: u32::try_from(most).unwrap_or(u32::MAX) };
+    let mut all = EventsAsked { most, machines: Vec::new() };
+    // Some at a time: what they say is in memory until it is shortened.
+    for machines in machines.chunks(AT_ONCE) {
+        for (machine, reply) in ask_each(here, seen, machines, &question).await {
+            let events = reply.and_then(|reply| match reply {
+                // Whatever it was asked for: it may be another than it says.
+                Reply::Events { events } => Ok(events.into_iter().rev().take(most).rev().collect()),
+                _ => Err("it said something else".to_owned()),
+            });
+            all.machines.push((machine, events));
+        }
+    }
+    all
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http_body_util::channel::{Channel, Sender};
 use hyper::body::Bytes;
 use runtime::link::{Question, Reply};
-use runtime::{Event, News};
+use runtime::{Event, Millis, News};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -16,7 +16,7 @@ use super::Shared;
 
 /// How long what changes is gathered before it is told again.
 const GATHER: Duration = Duration::from_millis(500);
-/// How often something is said although nothing changes, so that a page that is gone is noticed.
+/// How often something is said although nothing changes, so that each side notices when the other is gone.
 const SIGN: Duration = Duration::from_secs(15);
 /// How often it is looked whether the name server was asked something.
 const LOOK: Duration = Duration::from_secs(2);
@@ -61,10 +61,7 @@ impl Drop for Counted {
 async fn tell(shared: Arc<Shared>, mut news: News, mut sender: Sender<Bytes>, queries: bool) {
     shared.live.fetch_add(1, Ordering::Relaxed);
     let counted = Counted(shared);
-    // Something at once, so that the page knows that it is connected.
-    if sender.send_data(Bytes::from_static(b": connected\n\n")).await.is_err() {
-        return;
-    }
+    // The first one comes at once, so that the page knows that it is connected.
     let mut sign = interval(SIGN);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -90,7 +87,7 @@ async fn tell(shared: Arc<Shared>, mut news: News, mut sender: Sender<Bytes>, qu
             _ = sign.tick() => {}
         }
         rest(&mut news, &mut changed);
-        if sender.send_data(message(&changed)).await.is_err() {
+        if sender.send_data(message(&changed, counted.0.clock.now())).await.is_err() {
             return;
         }
         if !changed.is_empty() {
@@ -110,9 +107,10 @@ fn rest(news: &mut News, changed: &mut BTreeSet<&str>) {
     }
 }
 
-fn message(changed: &BTreeSet<&str>) -> Bytes {
+/// What has changed, or a sign of life with the time of this machine.
+fn message(changed: &BTreeSet<&str>, now: Millis) -> Bytes {
     if changed.is_empty() {
-        return Bytes::from_static(b": still here\n\n");
+        return Bytes::from(format!("event: sign\ndata: {now}\n\n"));
     }
     let all: Vec<&str> = changed.iter().copied().collect();
     Bytes::from(format!("data: {}\n\n", all.join(" ")))

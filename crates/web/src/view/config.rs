@@ -14,7 +14,9 @@ use super::{Eye, Health, Line, lines_in};
 pub struct Config {
     /// What machines compare their labs by.
     pub fingerprint: String,
-    /// Whether the files below are followed; if not, they are as they were last read, and what ran before runs on.
+    /// Why the lab folder is not followed as it is now; what ran before runs on.
+    pub trouble: Option<String>,
+    /// Whether the files below are what is followed; if not, they are as they were last read.
     pub is_followed: bool,
     /// What is wrong, errors first.
     pub faults: Vec<FaultView>,
@@ -93,13 +95,16 @@ pub struct OverlayEntry {
     pub at: Millis,
 }
 
-/// The lab file; none while no lab is followed.
-pub fn config(seen: &Seen) -> Option<Config> {
+/// The lab file, as it is followed or as it was last read; none while no lab is followed.
+pub fn config(seen: &Seen, followed: bool) -> Option<Config> {
     let eye = Eye::of(seen)?;
-    let shown: &Checked = seen.refused.as_deref().unwrap_or(&seen.lab);
+    let changed = seen.refused.as_deref().filter(|_| !followed);
+    let shown: &Checked = changed.unwrap_or(&seen.lab);
+    let trouble = seen.status.conditions.iter().find(|condition| condition.about == "lab");
     Some(Config {
         fingerprint: seen.status.lab.clone(),
-        is_followed: seen.refused.is_none(),
+        trouble: trouble.map(|trouble| trouble.what.clone()),
+        is_followed: changed.is_none(),
         faults: faults(shown),
         files: files(shown),
         machines: machines(eye),
@@ -124,7 +129,7 @@ fn faults(checked: &Checked) -> Vec<FaultView> {
         code: fault.code.slug().to_owned(),
         message: lab::mask_secrets(&fault.title),
         lines: lines_in(&checked.folder, &fault.places.iter().map(|place| place.span).collect::<Vec<_>>()),
-        help: fault.help.clone(),
+        help: fault.help.iter().map(|help| lab::mask_secrets(help)).collect(),
     };
     checked.faults.iter().map(fault).collect()
 }

@@ -22,7 +22,7 @@ pub struct DnsView {
     pub machines: Vec<DnsMachine>,
     /// Machines that did not say, and why.
     pub silent: Vec<(String, String)>,
-    /// The last questions, newest first.
+    /// The last questions that this machine was asked, newest first. Those of other machines are shown there only.
     pub lookups: Vec<Lookup>,
 }
 
@@ -77,8 +77,6 @@ pub struct DnsMachine {
 pub struct Lookup {
     /// When, in milliseconds since 1970.
     pub at: Millis,
-    /// The machine that was asked.
-    pub machine: String,
     /// Who asked: an address.
     pub client: String,
     /// What the lab calls that address.
@@ -108,7 +106,7 @@ pub(crate) fn dns(seen: &Seen, asked: NameServersAsked, text: Option<&str>) -> O
     for (machine, said) in asked {
         match said {
             Ok(view) => {
-                lookups.extend(view.last.iter().map(|last| lookup(eye, &machine, last)));
+                lookups.extend(view.last.iter().map(|last| lookup(eye, last)));
                 machines.push(machine_of(machine, &view));
             }
             Err(why) => silent.push((machine, why)),
@@ -161,11 +159,10 @@ fn machine_of(machine: String, view: &::dns::View) -> DnsMachine {
     }
 }
 
-fn lookup(eye: Eye<'_>, machine: &str, last: &::dns::Last) -> Lookup {
+fn lookup(eye: Eye<'_>, last: &::dns::Last) -> Lookup {
     let reverse = eye.follows.reverses.iter().find(|reverse| reverse.address == last.client);
     Lookup {
         at: last.at,
-        machine: machine.to_owned(),
         client: last.client.to_string(),
         client_name: reverse.map(|reverse| reverse.name.to_string()),
         name: last.name.clone(),

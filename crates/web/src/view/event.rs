@@ -1,5 +1,7 @@
 //! What happened, of all machines, newest first.
 
+use std::collections::HashMap;
+
 use runtime::{Event, Happened, Millis};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,8 +22,14 @@ pub struct Filter {
     pub before: Option<Millis>,
 }
 
-/// What machines said that happened: each with its events, or why it did not say.
-pub type EventsAsked = Vec<(String, Result<Vec<Happened>, String>)>;
+/// What machines said that happened.
+#[derive(Clone, Debug, Default)]
+pub struct EventsAsked {
+    /// How many of its last events each was asked for.
+    pub most: usize,
+    /// Each with its events, oldest first, or why it did not say.
+    pub machines: Vec<(String, Result<Vec<Happened>, String>)>,
+}
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -34,8 +42,10 @@ pub struct Events {
     pub kinds: Vec<String>,
     /// The machines that were asked.
     pub machines: Vec<String>,
-    /// The moment before which there is more; none if this is the end.
+    /// The moment before which there is more; none if this is the end of what was looked through.
     pub older: Option<Millis>,
+    /// How many of its last events were looked through of each machine that may have more than these; none if that is all.
+    pub looked_through: Option<usize>,
 }
 
 /// Something that happened.
@@ -61,7 +71,7 @@ pub struct EventRow {
 const MOMENT: Millis = 10_000;
 
 /// The kinds, in the order of a person's interest.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "raised",
     "cleared",
     "machine",
@@ -72,16 +82,20 @@ const KINDS: [&str; 12] = [
     "failed",
     "overlaid",
     "uncovered",
+    "jumped",
     "started",
     "ended",
 ];
 
 /// What is shown of what machines said.
 pub fn events(asked: EventsAsked, filter: &Filter) -> Events {
-    let machines = asked.iter().map(|(machine, _)| machine.clone()).collect();
+    let machines = asked.machines.iter().map(|(machine, _)| machine.clone()).collect();
+    let is_full =
+        asked.machines.iter().any(|(_, said)| said.as_ref().is_ok_and(|events| events.len() >= asked.most));
+    let looked_through = is_full.then_some(asked.most);
     let mut silent = Vec::new();
     let mut rows = Vec::new();
-    for (machine, said) in asked {
+    for (machine, said) in asked.machines {
         match said {
             Ok(happened) => rows.extend(happened.iter().map(|happened| row(&machine, happened))),
             Err(why) => silent.push((machine, why)),
@@ -100,21 +114,25 @@ pub fn events(asked: EventsAsked, filter: &Filter) -> Events {
     rows.truncate(MOST);
     let older = rows.last().map(|row| row.at).filter(|_| has_more);
     let kinds = KINDS.iter().map(ToString::to_string).collect();
-    Events { events: rows, silent, kinds, machines, older }
+    Events { events: rows, silent, kinds, machines, older, looked_through }
 }
 
 /// What was the same on several machines in one moment is one row.
 fn together(rows: Vec<EventRow>) -> Vec<EventRow> {
     let mut all: Vec<EventRow> = Vec::new();
+    // The last row with such words: what is older joins it, or begins another one.
+    let mut last: HashMap<String, usize> = HashMap::new();
     for row in rows {
-        let recent = all.iter_mut().rev().take_while(|other| other.at - row.at <= MOMENT);
-        let same = recent.filter(|other| other.machine != row.machine).find(|other| other.words == row.words);
-        match same {
+        let same = last.get(row.words.as_str()).and_then(|at| all.get_mut(*at));
+        match same.filter(|other| other.at.saturating_sub(row.at) <= MOMENT && other.machine != row.machine) {
             Some(other) => {
                 other.seen_by += 1;
                 (other.at, other.machine) = (row.at, row.machine);
             }
-            None => all.push(row),
+            None => {
+                last.insert(row.words.clone(), all.len());
+                all.push(row);
+            }
         }
     }
     all
@@ -160,11 +178,14 @@ mod tests {
 
     #[test]
     fn what_many_see_in_one_moment_is_one_row_and_the_newest_is_first() {
-        let asked = vec![
-            ("anafi".to_owned(), Ok(vec![up(1, 1_000, "naxos"), up(2, 60_000, "naxos")])),
-            ("thebes".to_owned(), Ok(vec![up(1, 3_000, "naxos"), up(2, 3_500, "patra")])),
-            ("vienna".to_owned(), Err("it does not answer".to_owned())),
-        ];
+        let asked = EventsAsked {
+            most: 400,
+            machines: vec![
+                ("anafi".to_owned(), Ok(vec![up(1, 1_000, "naxos"), up(2, 60_000, "naxos")])),
+                ("thebes".to_owned(), Ok(vec![up(1, 3_000, "naxos"), up(2, 3_500, "patra")])),
+                ("vienna".to_owned(), Err("it does not answer".to_owned())),
+            ],
+        };
         let all = events(asked, &Filter::default());
         let rows: Vec<(Millis, &str, usize)> =
             all.events.iter().map(|row| (row.at, row.words.as_str(), row.seen_by)).collect();
@@ -176,12 +197,12 @@ mod tests {
     fn filters_leave_what_fits_and_there_is_more_before() {
         let many = (0..150)
             .map(|number| up(number, number * 60_000, if number % 2 == 0 { "naxos" } else { "patra" }));
-        let asked = vec![("anafi".to_owned(), Ok(many.collect::<Vec<_>>()))];
+        let asked = EventsAsked { most: 150, machines: vec![("anafi".to_owned(), Ok(many.collect()))] };
         let all = events(asked.clone(), &Filter::default());
         assert_eq!((all.events.len(), all.older), (MOST, Some(50 * 60_000)));
         let filter = Filter { text: Some("PATRA".into()), before: Some(600_000), ..Filter::default() };
         let some = events(asked, &filter);
-        assert_eq!((some.events.len(), some.older), (5, None));
+        assert_eq!((some.events.len(), some.older, some.looked_through), (5, None, Some(150)));
         assert!(some.events.iter().all(|row| row.words == "patra is up" && row.at < 600_000));
     }
 }

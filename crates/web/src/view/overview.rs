@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lab::model::{Placed, ServiceName};
+use runtime::link::Status;
 use runtime::{Millis, Phase, Seen};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -126,48 +127,67 @@ pub fn overview(seen: &Seen) -> Option<Overview> {
 /// How a service stands, over all its machines.
 pub(crate) fn service(eye: Eye<'_>, placed: &Placed<'_>) -> ServiceRow {
     let mut on: Vec<Holder> = Vec::new();
-    let mut phases = Vec::new();
-    for machine in placed.on {
+    for (place, machine) in placed.on.iter().enumerate() {
         let standing = eye.standing(machine.as_str());
         let phase = standing.status.map(|status| phase_on(status, placed.service));
-        let serves = phase == Some(Phase::Running) && on.iter().all(|holder| !holder.serves);
+        let may_serve = on.iter().all(|holder| !holder.serves);
         let word = match (phase, standing.health) {
             _ if !is_run(placed.service) => "planned",
             (Some(phase), _) => phase.word(),
             (None, Health::Down) => "down",
             (None, _) => "unknown",
         };
+        let serves = may_serve && standing.status.is_some_and(|status| serves(eye, placed, place, status));
         on.push(Holder { machine: machine.to_string(), phase: word.to_owned(), serves });
-        phases.push(phase);
     }
-    let (health, words) = service_health(eye, placed, &on, &phases);
+    let (health, words) = service_health(eye, placed, &on);
     let address = placed.address.map(|address| address.0.to_string());
     let lines = eye.lines(&[placed.span]);
     ServiceRow { name: placed.service.word().to_owned(), health, words, address, on, lines }
 }
 
-fn service_health(
-    eye: Eye<'_>,
-    placed: &Placed<'_>,
-    on: &[Holder],
-    phases: &[Option<Phase>],
-) -> (Health, String) {
+/// Whether a machine at this place of an order answers for a service. What listens at an address that is elsewhere serves
+/// nobody: outside a demonstration only the first machine takes the address, and not if another one has it.
+fn serves(eye: Eye<'_>, placed: &Placed<'_>, place: usize, status: &Status) -> bool {
+    let does = matches!(phase_on(status, placed.service), Phase::Running | Phase::HeldBack);
+    let has_address = match placed.address {
+        Some(address) if !eye.seen.is_demo => {
+            let about = format!("address {}", address.0);
+            place == 0 && status.conditions.iter().all(|condition| condition.about != about)
+        }
+        _ => true,
+    };
+    does && has_address
+}
+
+fn service_health(eye: Eye<'_>, placed: &Placed<'_>, on: &[Holder]) -> (Health, String) {
     if !is_run(placed.service) {
         return (Health::Pending, String::new());
     }
-    let first = on.first().map(|holder| holder.machine.as_str()).unwrap_or_default();
-    match on.iter().find(|holder| holder.serves) {
-        Some(holder) if holder.machine == first => (Health::Up, does(eye, placed.service, first)),
-        Some(holder) => {
-            let phase = on.first().map(|holder| holder.phase.as_str()).unwrap_or_default();
-            (Health::Degraded, format!("{} serves; {first} goes first and is {phase}", holder.machine))
+    let Some(first) = on.first() else { return (Health::Down, "it is on no machine".to_owned()) };
+    let name = first.machine.as_str();
+    let standing = eye.standing(name);
+    let phase = standing.status.map(|status| phase_on(status, placed.service));
+    match (on.iter().find(|holder| holder.serves), phase) {
+        (Some(holder), Some(Phase::HeldBack)) if holder.machine == name => (
+            Health::Degraded,
+            format!("{name} does what was planned before: the new plan can not be carried out"),
+        ),
+        (Some(holder), _) if holder.machine == name => (Health::Up, does(eye, placed.service, name)),
+        (Some(holder), _) => {
+            (Health::Degraded, format!("{} serves; {name} goes first and is {}", holder.machine, first.phase))
         }
-        None if phases.iter().any(Option::is_none) => {
-            (Health::Unknown, format!("nobody knows: {first} does not say"))
+        (None, None) if standing.health == Health::Down => {
+            let more = match placed.address {
+                Some(_) if on.len() > 1 => ", and this version does not move the address",
+                _ => "",
+            };
+            (Health::Down, format!("{name} does not answer{more}"))
         }
-        None => {
-            let phase = phases.first().copied().flatten().unwrap_or_default();
-            (health_of(phase).min(Health::Pending), format!("it is {} on {first}", phase.word()))
+        (None, None) => (Health::Unknown, format!("nobody knows: {name} does not say")),
+        (None, Some(Phase::Running)) => (Health::Down, format!("{name} does not have the address")),
+        (None, Some(phase)) => {
+            (health_of(phase).min(Health::Pending), format!("it is {} on {name}", phase.word()))
         }
     }
 }
@@ -203,12 +223,15 @@ fn refused(eye: Eye<'_>) -> Option<Attention> {
         url: "/config#faults".to_owned(),
         what: "the changed lab file is not taken up".to_owned(),
         why: Some(match first {
-            Some(first) => format!("{}; the first: {}", counted(errors, "error", "errors"), first.title),
+            Some(first) => {
+                let title = lab::mask_secrets(&first.title);
+                format!("{}; the first: {title}", counted(errors, "error", "errors"))
+            }
             None => "it does not have this machine".to_owned(),
         }),
         then: vec!["what ran before runs on".to_owned()],
         next: Some(match first.and_then(|first| first.help.first()) {
-            Some(help) => format!("{help}; a mended file is taken up by itself"),
+            Some(help) => format!("{}; a mended file is taken up by itself", lab::mask_secrets(help)),
             None => "a mended file is taken up by itself".to_owned(),
         }),
         since,
@@ -230,18 +253,30 @@ fn machines(eye: Eye<'_>, all: &mut Vec<Attention>) {
         .map(|(name, _)| (name.as_str(), eye.standing(name.as_str()).health))
         .filter(|(_, health)| matches!(health, Health::Down | Health::Unknown))
         .collect();
-    let is_strange = |name: &str| !eye.is_enrolled(name) || !eye.is_enrolled(eye.seen.machine.as_str());
-    let strange: Vec<&str> = silent.keys().copied().filter(|name| is_strange(name)).collect();
+    let own = eye.seen.machine.as_str();
+    let has_own = eye.is_enrolled(own);
+    let is_strange = |name: &str| !eye.is_enrolled(name) || !has_own;
+    let strange: Vec<&str> = silent.keys().copied().filter(|name| !eye.is_enrolled(name)).collect();
+    if !has_own && !silent.is_empty() {
+        all.push(Attention {
+            health: Health::Unknown,
+            about: own.to_owned(),
+            url: format!("/machines/{own}"),
+            what: "this machine is not enrolled yet".to_owned(),
+            why: Some("its key is not in the lab file, so no other machine speaks to it".to_owned()),
+            then: vec!["nothing is known of the others".to_owned()],
+            next: Some("`polis machine key` here prints the line for the lab file".to_owned()),
+            since: None,
+            lines: Vec::new(),
+        });
+    }
     if !strange.is_empty() {
         all.push(Attention {
             health: Health::Unknown,
             about: "machines".to_owned(),
             url: "/machines".to_owned(),
             what: format!("{} not enrolled yet", counted(strange.len(), "machine is", "machines are")),
-            why: Some(format!(
-                "no key of theirs, or of this machine, is in the lab file: {}",
-                words(&strange)
-            )),
+            why: Some(format!("their keys are not in the lab file: {}", words(&strange))),
             then: vec!["nothing is known of them".to_owned()],
             next: Some("on each: `polis machine key` prints the line for the lab file".to_owned()),
             since: None,

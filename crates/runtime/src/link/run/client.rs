@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -26,6 +26,8 @@ use crate::record::Record;
 
 /// How long an answer to a question of a person may take.
 const ANSWER: Duration = Duration::from_secs(8);
+/// A machine that can not be asked is not.
+const NEVER: Duration = Duration::from_secs(365 * 86_400);
 /// How many questions to one machine may wait.
 const WAITING: usize = 16;
 
@@ -168,10 +170,12 @@ struct Session {
 impl Speaker {
     async fn keep(self, way: Way, mut asked: mpsc::Receiver<Asked>) {
         let mut session: Option<Session> = None;
-        let mut wait = Duration::ZERO;
+        // When it is asked whether it is there, however much else it is asked until then.
+        let mut next = Instant::now();
         loop {
             let waiting = tokio::select! {
-                () = tokio::time::sleep(wait) => None,
+                biased;
+                () = tokio::time::sleep_until(next) => None,
                 () = ended(&mut session) => {
                     session = None;
                     None
@@ -199,12 +203,21 @@ impl Speaker {
                     Reply::Unknown { why }
                 }
             };
-            wait = match way {
-                Way::Link(..) => lock(&self.hearing).wait(),
-                Way::None(_) => Duration::MAX,
-            };
-            if let Some((_, sender)) = waiting {
-                let _ = sender.send(reply);
+            match waiting {
+                // One that did not answer a question is asked again soon, as one that did not answer a ping.
+                Some((_, sender)) => {
+                    if matches!(reply, Reply::Unknown { .. }) {
+                        next = next.min(Instant::now() + lock(&self.hearing).wait());
+                    }
+                    let _ = sender.send(reply);
+                }
+                None => {
+                    next = Instant::now()
+                        + match way {
+                            Way::Link(..) => lock(&self.hearing).wait(),
+                            Way::None(_) => NEVER,
+                        };
+                }
             }
         }
     }
@@ -215,8 +228,12 @@ impl Speaker {
             return;
         }
         let said = timeout(PATIENCE, self.say(way, session, &Question::Status)).await;
-        if let Ok(Ok(Reply::Status(status))) = said {
-            lock(&self.hearing).told(revision, *status);
+        let Ok(Ok(Reply::Status(status))) = said else {
+            // What it says to this later is not to be taken for what it says to the next question.
+            *session = None;
+            return;
+        };
+        if lock(&self.hearing).told(revision, *status) {
             self.told.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
@@ -235,6 +252,8 @@ impl Speaker {
             }
         }
         let mut open = self.open(way).await?;
+        // It may be another process than before, that counts anew.
+        lock(&self.hearing).forget_revision();
         let reply = exchange(&mut open, question).await;
         *session = Some(open);
         reply

@@ -1,6 +1,7 @@
 //! The link against machines that have a key of the lab and misbehave all the same.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustls::pki_types::ServerName;
@@ -12,8 +13,8 @@ use super::*;
 use crate::Clock;
 use crate::link::peers::Answering;
 use crate::link::tls::{Known, Tls, Trust, shown};
-use crate::link::wire::MAX_REPLY;
 use crate::link::wire::frame;
+use crate::link::wire::{MAX_REPLY, Status};
 use crate::record::Record;
 use crate::state::tests::Scratch;
 
@@ -22,14 +23,18 @@ struct Node {
     trust: Trust,
     refused: Mutex<Vec<String>>,
     asked: Mutex<Vec<Asker>>,
+    revision: AtomicU64,
 }
 
 impl Answers for Node {
     async fn answer(&self, question: Question, asker: Asker) -> Reply {
         self.asked.lock().unwrap().push(asker);
         match question {
-            Question::Ping => Reply::Pong { revision: 1 },
-            Question::Status => Reply::Status(Box::default()),
+            Question::Ping => Reply::Pong { revision: self.revision.load(Ordering::Relaxed) },
+            Question::Status => {
+                let lab = self.revision.load(Ordering::Relaxed).to_string();
+                Reply::Status(Box::new(Status { lab, ..Status::default() }))
+            }
             _ => Reply::Unsupported,
         }
     }
@@ -69,8 +74,12 @@ impl Link {
         let ((own, naxos), (anafi, known)) = (pair(&scratch, "naxos"), pair(&scratch, "anafi"));
         let trust = Trust::default();
         trust.set(Known::from([(known, "anafi".to_owned())]));
-        let node =
-            Arc::new(Node { trust: trust.clone(), refused: Mutex::default(), asked: Mutex::default() });
+        let node = Arc::new(Node {
+            trust: trust.clone(),
+            refused: Mutex::default(),
+            asked: Mutex::default(),
+            revision: AtomicU64::new(1),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let place = listener.local_addr().unwrap();
         tokio::spawn(serve_link(listener, own.server(trust).unwrap(), Arc::clone(&node)));
@@ -234,4 +243,26 @@ async fn a_machine_that_is_asked_is_seen_and_so_is_why_not() {
     assert!(why.contains("its key is not the one in the lab file"), "{why}");
     let why = link.refusal().await;
     assert!(why.contains("it does not know this machine's key"), "{why}");
+}
+
+#[tokio::test]
+async fn how_a_machine_stands_is_known_also_while_it_is_asked_all_the_time() {
+    let link = Link::new().await;
+    let clock = Clock::system(0);
+    let record = Record::in_folder(link.scratch.path(), clock.clone());
+    let peers = Peers::new(record, clock, "0.1.0".into());
+    let way = Way::Link(vec![link.place], link.anafi.client(link.naxos.clone()).unwrap(), link.naxos.clone());
+    let mut told = peers.told();
+    peers.set([("naxos".to_owned(), way)].into());
+    let lab = || peers.known().first().and_then(|known| Some(known.status.as_ref()?.lab.clone()));
+    for revision in ["1", "2"] {
+        link.node.revision.store(revision.parse().unwrap(), Ordering::Relaxed);
+        let began = Instant::now();
+        while lab().as_deref() != Some(revision) {
+            assert!(began.elapsed() < Duration::from_secs(20), "{:?}", lab());
+            let _ = peers.ask("naxos", Question::Runs).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        told.changed().await.unwrap();
+    }
 }

@@ -15,6 +15,8 @@ use crate::node::metrics;
 use crate::overlay::{self, Added, Entry};
 use crate::store::{Store, StoreFault};
 
+/// The key of a view that other machines are not told.
+const PRIVATE: &str = "private";
 /// The longest name of who changes something, in letters.
 const MAX_WHO: usize = 64;
 /// How long a refused connection is shown, and how often that is told anew: a flood of connections is not to be a flood
@@ -209,7 +211,14 @@ impl Node {
 impl Answers for Arc<Node> {
     async fn answer(&self, question: Question, asker: Asker) -> Reply {
         match asker {
-            Asker::Machine(_) => self.tell(question).await,
+            Asker::Machine(_) => match self.tell(question).await {
+                Reply::View { mut view } => {
+                    // What is only for this machine stands under one key, whatever the service.
+                    view.as_object_mut().and_then(|view| view.remove(PRIVATE));
+                    Reply::View { view }
+                }
+                reply => reply,
+            },
             Asker::Here => self.obey(question).await,
         }
     }

@@ -76,6 +76,7 @@ impl Follower {
             Reading::Changing => return,
             Reading::Unreadable(error) => {
                 self.read = None;
+                self.node.refuse(None);
                 let help = "put it back; what ran before runs on until then";
                 self.node.context.conditions.raise("lab", format!("it can not be read: {error}"), help);
                 return;
@@ -122,6 +123,7 @@ impl Follower {
             return;
         };
         if !lab.machines.contains(self.node.machine.as_str()) {
+            self.node.refuse(Some(Arc::clone(checked)));
             let what = format!("the changed lab is not taken up: it has no machine `{}`", self.node.machine);
             let help = "put it back, or end Polis here: `systemctl disable --now polis`";
             conditions.raise("lab", what, help);

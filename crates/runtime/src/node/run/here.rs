@@ -13,6 +13,8 @@ use crate::link::{Question, Reply};
 use crate::node::Seen;
 use crate::setup::Check;
 
+/// How long the disk may take for a page.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// How long an invitation holds, and how many may be open at once: the last ones hold.
 const HOLDS: Duration = Duration::from_secs(3_600);
 const OPEN: usize = 8;
@@ -58,7 +60,11 @@ impl Here {
     /// What it knows now; none before it follows a lab.
     pub async fn seen(&self) -> Option<Seen> {
         let node = self.node()?;
-        let overlay = node.read_overlay().await;
+        // A disk that hangs is a reason to look at a page, not one to wait for it.
+        let overlay = match tokio::time::timeout(PATIENCE, node.read_overlay()).await {
+            Ok(overlay) => overlay,
+            Err(_) => node.last_overlay(),
+        };
         let followed = node.followed()?;
         Some(Seen {
             now: node.context.clock.now(),

@@ -260,6 +260,11 @@ impl Node {
         last.clone()
     }
 
+    /// The overlay as it was last read.
+    pub(super) fn last_overlay(&self) -> Vec<Entry> {
+        self.overlay.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What stands in the way of keeping things is tried again; once it is gone, what is kept is in force.
     pub(crate) async fn retry_store(self: &Arc<Self>) {
         if self.store.trouble().is_some() && self.with_store(Store::probe).await.is_ok() {
