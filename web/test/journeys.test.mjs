@@ -595,7 +595,9 @@ test("an empty machine is set up, and the pages say what is left to do", async (
   const running = new Running(["run", "--lab", folder, "--machine", "attic", "--listen", "127.0.0.1:0", "--state", state]);
   try {
     await answers("127.0.0.1", 8421);
-    const link = (await run(["setup", "--state", state])).split("\n")[0].trim();
+    // Its pages may be there a moment before it can be asked for a link.
+    const links = await running.until("it gives a link", () => run(["setup", "--state", state]).catch(() => undefined));
+    const link = links.split("\n")[0].trim();
     assert.match(link, /^http:\/\/127\.0\.0\.1:8421\/setup\?code=/);
     const page = await open(link);
     assert.equal(page.url(), "http://127.0.0.1:8421/setup");

@@ -70,7 +70,7 @@ pub(crate) fn page(frame: &Frame<'_>, main: Markup) -> Markup {
             (jump())
             (theme())
         }
-        @if let Some(notice) = &frame.notice { p.strip { (notice) } }
+        @if let Some(notice) = &frame.notice { aside.strip aria-label="Where this is" { (notice) } }
         (content(frame, main))
         footer.foot {
             @if frame.mixes_looks { (ui::three_looks()) }
