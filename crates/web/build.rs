@@ -1,4 +1,5 @@
-//! Embeds what npm built of `web/`. It never runs npm: what is not there is not embedded, and is said once.
+//! Embeds what npm built of `web/`. It never runs npm: what is not there is not embedded, and is said once; to a release
+//! build it is an error, unless `POLIS_PLAIN_PAGES` says that it is meant.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,11 +9,14 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+const PLAIN: &str = "POLIS_PLAIN_PAGES";
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let built = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("../../web/dist");
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", built.display());
+    println!("cargo::rerun-if-env-changed={PLAIN}");
     let mut table = String::from("&[\n");
     match fs::read_to_string(built.join("manifest.json")) {
         Ok(text) => {
@@ -22,13 +26,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 asset(&mut table, &built, &out, name, file)?;
             }
         }
-        Err(_) => println!(
-            "cargo::warning=pages have no style and no scripts: `make` builds them first, or `cargo xtask web` does; both take npm"
-        ),
+        Err(_) => {
+            println!("{}", without(&std::env::var("PROFILE")?, std::env::var_os(PLAIN).is_some()));
+        }
     }
     table.push(']');
     fs::write(out.join("assets.rs"), table)?;
     Ok(())
+}
+
+/// What is said when npm has built nothing. `cargo::error` ends the build.
+pub(crate) fn without(profile: &str, is_meant: bool) -> String {
+    let plain = "pages have no style and no scripts";
+    let make = "`make web` builds them first, or `cargo xtask web` does; both take npm";
+    match (profile, is_meant) {
+        ("release", false) => {
+            format!("cargo::error={plain}: {make}; {PLAIN}=1 builds a release without them")
+        }
+        (_, true) => String::new(),
+        (_, false) => format!("cargo::warning={plain}: {make}"),
+    }
 }
 
 fn asset(

@@ -1,6 +1,9 @@
 // The start page shows at once what has the typed text in it, wherever one types.
+import { areOn } from "./keys";
+
+/** Whether a key is a letter of a name. Space moves the page, as everywhere. */
 function typed(event: KeyboardEvent): boolean {
-  return event.key.length === 1 && event.key !== "/" && event.key !== "?" && !event.ctrlKey && !event.metaKey && !event.altKey;
+  return areOn() && event.key.length === 1 && !"/? ".includes(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey;
 }
 
 export function find(): void {
@@ -22,6 +25,7 @@ export function find(): void {
   input.addEventListener("input", show);
   document.addEventListener("polis:taken", show);
   input.form?.addEventListener("submit", (event) => {
+    if (input.value.trim() === "") return event.preventDefault();
     const first = [...document.querySelectorAll<HTMLAnchorElement>(".tiles:not([hidden]) li:not([hidden]) a")][0];
     if (!first) return;
     event.preventDefault();

@@ -10,8 +10,8 @@ const HELP: [string, string][] = [
 
 let help: HTMLDialogElement | undefined;
 
-/** Shows the list. */
-export function show(): void {
+/** Shows the list, and whether these keys are on, which `turn` changes. */
+export function show(areOn: boolean, turn: (on: boolean) => void): void {
   if (!help) {
     help = document.createElement("dialog");
     help.className = "keys";
@@ -23,12 +23,18 @@ export function show(): void {
       meaning.textContent = what;
       list.append(name, meaning);
     }
+    const [choice, box] = [document.createElement("label"), document.createElement("input")];
+    box.type = "checkbox";
+    box.addEventListener("change", () => turn(box.checked));
+    choice.append(box, " Keys without Ctrl");
     const close = document.createElement("button");
     close.type = "button";
     close.textContent = "Close";
     close.addEventListener("click", () => help?.close());
-    help.append(list, close);
+    help.append(list, choice, close);
     document.body.append(help);
   }
+  const box = help.querySelector("input");
+  if (box) box.checked = areOn;
   help.showModal();
 }

@@ -15,8 +15,8 @@ export async function openJump(): Promise<void> {
     const text = field?.value.slice(kept.length) ?? "";
     if (field) field.value = kept;
     // Where the focus was is where it goes back to.
-    if (before instanceof HTMLElement && before !== field && before !== document.body) before.focus();
-    else field?.blur();
+    if (before === document.body) field?.blur();
+    else if (before instanceof HTMLElement && before !== field) before.focus();
     palette.open(text);
   } catch {
     // An older page than the binary: the page that finds things does without a script.

@@ -1,10 +1,22 @@
 // Keys: `/` jumps, `g` and a letter goes to a page, `j` and `k` move over rows, Enter opens, `?` lists them.
 import { openJump } from "./jump";
 
+const KEPT = "polis-keys";
+
 let afterG = 0;
 
+/** Whether keys do something without Ctrl. Who speaks to the browser, or types with little control, may not want that. */
+export function areOn(): boolean {
+  return localStorage.getItem(KEPT) !== "off";
+}
+
+function turn(on: boolean): void {
+  if (on) localStorage.removeItem(KEPT);
+  else localStorage.setItem(KEPT, "off");
+}
+
 async function showHelp(): Promise<void> {
-  (await import("./help")).show();
+  (await import("./help")).show(areOn(), turn);
 }
 
 function isTyping(target: EventTarget | null): boolean {
@@ -50,7 +62,7 @@ export function keys(): void {
     place.querySelector("button")?.addEventListener("click", () => void showHelp());
   }
   document.addEventListener("keydown", (event) => {
-    if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (!areOn() || isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     // The start page finds what is typed; there only `/` and `?` are keys.
     if (document.querySelector("#find") && event.key !== "/" && event.key !== "?") return;
     if (key(event)) event.preventDefault();

@@ -1,15 +1,20 @@
 // A page is told the names of what changed, fetches itself again, and takes over what is different.
 import { Idiomorph } from "idiomorph";
-import { tell } from "./times";
+import { now, tell } from "./times";
 
 /** How long a connection may be gone before the page says so. */
 const GONE = 3_000;
 /** How long until a connection that was refused is tried again. */
 const AGAIN = 5_000;
+/** How long nothing may be said: there is a sign of life every 15 s, and a connection that lost its way does not end. */
+const SILENT = 40_000;
+/** How long a page may take to come. */
+const PATIENCE = 20_000;
 
 let main: HTMLElement;
 let source: EventSource | undefined;
 let gone: number | undefined;
+let silent: number | undefined;
 let strip: HTMLElement | undefined;
 let seen = new Date();
 let fetching = false;
@@ -35,8 +40,11 @@ async function refresh(): Promise<void> {
     return;
   }
   fetching = true;
+  const asked = new AbortController();
+  const late = setTimeout(() => asked.abort(), PATIENCE);
   try {
-    const said = await fetch(location.href, { cache: "no-cache", headers: { "x-polis-live": "1" } });
+    const headers = { "x-polis-live": "1" };
+    const said = await fetch(location.href, { cache: "no-cache", headers, signal: asked.signal });
     const next = new DOMParser().parseFromString(await said.text(), "text/html").querySelector("main");
     if (next) {
       take(next);
@@ -46,7 +54,10 @@ async function refresh(): Promise<void> {
     }
   } catch {
     lost();
+    // Not by a connection of before: what tells of changes has one.
+    if (source?.readyState === EventSource.OPEN) setTimeout(() => void refresh(), AGAIN);
   } finally {
+    clearTimeout(late);
     fetching = false;
     if (again) {
       again = false;
@@ -55,7 +66,8 @@ async function refresh(): Promise<void> {
   }
 }
 
-function take(next: Element): void {
+function take(next: HTMLElement): void {
+  now(next.dataset.now);
   tell(next);
   const before = row();
   Idiomorph.morph(main, next.innerHTML, {
@@ -96,18 +108,36 @@ function connected(): void {
   strip = undefined;
 }
 
+/** Something was said; if nothing more is, it is asked for anew. */
+function heard(): void {
+  clearTimeout(silent);
+  silent = window.setTimeout(() => {
+    lost();
+    close();
+    if (!document.hidden) open();
+  }, SILENT);
+}
+
 function open(): void {
   const topics = main.dataset.topics ?? "";
   const wanted = new Set(topics.split(" "));
   source = new EventSource(`/live?topics=${encodeURIComponent(topics)}`);
   let first = true;
+  heard();
   source.onopen = () => {
+    heard();
     // What happened while it was not connected was not told.
     if (!first || strip || gone !== undefined) void refresh();
     first = false;
     connected();
   };
+  source.addEventListener("sign", (sign: MessageEvent) => {
+    heard();
+    now(String(sign.data));
+    tell(main);
+  });
   source.onmessage = (message) => {
+    heard();
     if (String(message.data).split(" ").some((topic) => wanted.has(topic))) void refresh();
   };
   source.onerror = () => {
@@ -121,6 +151,7 @@ function open(): void {
 }
 
 function close(): void {
+  clearTimeout(silent);
   source?.close();
   source = undefined;
 }

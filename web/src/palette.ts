@@ -2,11 +2,26 @@
 type Thing = { name: string; kind: string; url: string; words: string };
 
 const MOST = 12;
-let things: Thing[] | undefined;
+/** How long the list of all things may take. */
+const PATIENCE = 10_000;
+let things: Promise<Thing[]> | undefined;
 
-async function all(): Promise<Thing[]> {
-  things ??= ((await (await fetch("/api/v1/index")).json()) as { things: Thing[] }).things;
-  return things;
+// Something has changed: what there is may have, too.
+document.addEventListener("polis:taken", () => (things = undefined));
+
+async function fetched(): Promise<Thing[]> {
+  const said = await fetch("/api/v1/index", { signal: AbortSignal.timeout(PATIENCE) });
+  if (!said.ok) throw new Error(String(said.status));
+  return ((await said.json()) as { things: Thing[] }).things;
+}
+
+/** Everything that has a page; nothing if that could not be fetched, which is tried again then. */
+async function all(): Promise<Thing[] | undefined> {
+  const asked = (things ??= fetched());
+  return asked.catch(() => {
+    if (things === asked) things = undefined;
+    return undefined;
+  });
 }
 
 /** How well letters fit a name: all of them in their order, better the closer and the earlier; 0 if not at all. */
@@ -37,6 +52,7 @@ class Palette {
   private dialog = document.createElement("dialog");
   private input = document.createElement("input");
   private list = document.createElement("ul");
+  private words = document.createElement("p");
   private shown: Thing[] = [];
   private at = 0;
 
@@ -44,12 +60,13 @@ class Palette {
     this.dialog.className = "palette";
     this.dialog.setAttribute("aria-label", "Jump to");
     Object.assign(this.input, { type: "text", autocomplete: "off", placeholder: "Page, app, machine, name or address" });
-    const attributes = { role: "combobox", "aria-label": "Jump to", "aria-expanded": "true", "aria-controls": "palette-list", "aria-autocomplete": "list" };
+    const attributes = { role: "combobox", "aria-label": "Jump to", "aria-expanded": "false", "aria-controls": "palette-list", "aria-autocomplete": "list" };
     for (const [name, value] of Object.entries(attributes)) this.input.setAttribute(name, value);
     this.list.id = "palette-list";
     this.list.setAttribute("role", "listbox");
     this.list.setAttribute("aria-label", "Found");
-    this.dialog.append(this.input, this.list);
+    this.words.setAttribute("role", "status");
+    this.dialog.append(this.input, this.list, this.words);
     document.body.append(this.dialog);
     this.input.addEventListener("input", () => void this.search());
     this.input.addEventListener("keydown", (event) => this.key(event));
@@ -66,9 +83,16 @@ class Palette {
   }
 
   private async search(): Promise<void> {
-    this.shown = best(this.input.value, await all());
+    const known = await all();
+    const text = this.input.value;
+    this.shown = best(text, known ?? []);
     this.at = 0;
     this.list.replaceChildren(...this.shown.map((thing, at) => this.option(thing, at)));
+    this.list.hidden = this.shown.length === 0;
+    this.input.setAttribute("aria-expanded", String(this.shown.length > 0));
+    const nothing = text.trim() === "" ? "There is nothing yet." : `Nothing is called “${text.trim()}”.`;
+    if (this.shown.length > 0) this.words.textContent = "";
+    else this.words.textContent = known ? nothing : "What there is could not be fetched. The next letter tries again.";
     this.mark();
   }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { readFile, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
 import { after, afterEach, before, test } from "node:test";
 import { Demo, Running, VIEWS, answers, browser, example, free, run, scratch, until } from "./lib.mjs";
 
@@ -77,6 +78,65 @@ class NameServer {
   end() {
     this.socket.close();
   }
+}
+
+/** A way to the pages that can be lost without an end: nothing comes through any more, and nobody is told. */
+class Tunnel {
+  static async to(url) {
+    const own = new Tunnel();
+    const { hostname, port } = new URL(url);
+    own.asked = [];
+    own.sockets = new Set();
+    own.server = createServer((here) => {
+      const there = connect({ host: hostname, port });
+      const both = { here, there, isDead: own.isDead };
+      own.sockets.add(both);
+      const pass = (from, to) => {
+        from.on("data", (data) => {
+          if (both.isDead) return;
+          if (from === here) own.asked.push(data.toString("latin1"));
+          to.write(data);
+        });
+        from.on("close", () => both.isDead || to.destroy()).on("error", () => {});
+      };
+      pass(here, there);
+      pass(there, here);
+    });
+    await new Promise((done) => own.server.listen(0, "127.0.0.1", done));
+    own.url = `http://127.0.0.1:${own.server.address().port}`;
+    return own;
+  }
+
+  isDead = false;
+
+  /** All connections are lost, and those to come. */
+  lose() {
+    this.isDead = true;
+    for (const both of this.sockets) both.isDead = true;
+  }
+
+  /** New ones come through again; the lost ones stay lost. */
+  mend() {
+    this.isDead = false;
+    this.asked = [];
+  }
+
+  end() {
+    for (const { here, there } of this.sockets) [here, there].forEach((socket) => socket.destroy());
+    this.server.close();
+  }
+}
+
+/** What is wrong with the times since a moment, as this machine's clock has it. */
+async function ages(page) {
+  const units = { s: 1, min: 60, h: 3_600, days: 86_400 };
+  const all = await page.evaluate(() => [...document.querySelectorAll("time.since")].map((time) => [time.dateTime, time.textContent]));
+  assert.ok(all.length > 5, `${all.length} times`);
+  return all.filter(([moment, text]) => {
+    const [, count, unit] = /^(\d+)\u202F(s|min|h|days) ago$/.exec(text);
+    // They go on every 15 s.
+    return Math.abs((Date.now() - Date.parse(moment)) / 1_000 - count * units[unit]) > units[unit] + 20;
+  });
 }
 
 /** Asks the lab's name server for the address of a name. */
@@ -375,7 +435,157 @@ test("the machine that serves is lost, the page says so, and goes on when it is 
   await marked(page);
 });
 
+test("a way that is lost without an end is noticed, and the page goes on when there is one again", async (t) => {
+  const tunnel = await Tunnel.to(demo.url);
+  t.after(() => tunnel.end());
+  context = await chrome.newContext(VIEWS.dark);
+  await context.clock.install();
+  const page = await open(`${tunnel.url}/machines`);
+  await until("it is told what changes", () => tunnel.asked.some((text) => text.startsWith("GET /live")));
+  const strip = page.locator(".strip.lost");
+  // What has a sign of life every 15 s is not lost.
+  await page.clock.fastForward(20_000);
+  await new Promise((done) => setTimeout(done, 16_000));
+  await page.clock.fastForward(30_000);
+  assert.equal(tunnel.asked.filter((text) => text.startsWith("GET /live")).length, 1);
+  assert.equal(await strip.count(), 0);
+
+  tunnel.lose();
+  await page.clock.fastForward(41_000);
+  await page.clock.fastForward(4_000);
+  await strip.waitFor();
+  assert.match(await strip.innerText(), /^Not connected to naxos|^Not connected to /);
+
+  tunnel.mend();
+  await until("it is connected again", async () => {
+    await page.clock.fastForward(10_000);
+    return (await strip.count()) === 0;
+  });
+  await until("and asked for what has changed", async () => {
+    await page.clock.fastForward(10_000);
+    return tunnel.asked.some((text) => /^GET \/machines [^]*x-polis-live/i.test(text));
+  });
+  await until("and stays connected", async () => (await strip.count()) === 0);
+  await marked(page);
+});
+
+test("what is how long ago does not hang on the clock of who looks", async () => {
+  for (const off of [3 * 86_400_000, -3 * 86_400_000]) {
+    context = await chrome.newContext(VIEWS.dark);
+    await context.clock.install({ time: Date.now() + off });
+    const page = await open("/machines");
+    assert.deepEqual(await ages(page), [], `${off}`);
+    // Told by the first sign after the clock has gone elsewhere, also when the page does not come.
+    await page.route("**/machines", (route) => route.abort());
+    await page.clock.fastForward(3_600_000);
+    await until("they are right again", async () => (await ages(page)).length === 0);
+    await context.close();
+    context = undefined;
+  }
+});
+
+test("times that stay the same are left alone, and those that go on are no news", async () => {
+  context = await chrome.newContext(VIEWS.dark);
+  await context.clock.install();
+  const page = await open("/machines");
+  assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll("time:not([aria-live=off])")].length), 0);
+  await page.evaluate(() => {
+    window.put = [];
+    const texts = (nodes) => [...nodes].map((node) => node.textContent).join("");
+    const watch = (all) => {
+      for (const { addedNodes, removedNodes } of all) window.put.push([texts(removedNodes), texts(addedNodes)]);
+    };
+    const watcher = new MutationObserver(watch);
+    for (const time of document.querySelectorAll("time")) watcher.observe(time, { childList: true });
+  });
+  await page.clock.runFor(31_000);
+  const put = await page.evaluate(() => window.put);
+  assert.ok(put.length > 0, "some go on");
+  assert.deepEqual(put.filter(([was, is]) => was === is), []);
+});
+
+test("keys without Ctrl can be switched off", async () => {
+  const page = await open("/overview");
+  const dialog = page.locator("dialog[open]");
+  const box = dialog.getByLabel("Keys without Ctrl");
+  await page.keyboard.press("?");
+  await box.uncheck();
+  await page.keyboard.press("Escape");
+  const off = async () => {
+    for (const key of ["/", "?", "j", "g", "m"]) await page.keyboard.press(key);
+    await new Promise((done) => setTimeout(done, 300));
+    assert.deepEqual([await dialog.count(), await focused(page), path(page)], [0, await page.evaluate(() => document.body.textContent.trim()), "/overview"]);
+  };
+  await off();
+  await page.reload();
+  await off();
+  await page.keyboard.press("Control+k");
+  await dialog.getByRole("combobox").waitFor();
+  await page.keyboard.press("Escape");
+  await page.goto(`${demo.url}/`);
+  await page.keyboard.type("nex");
+  assert.equal(await page.locator("#find").inputValue(), "");
+
+  await page.locator("[data-keys] button").click();
+  await box.check();
+  await page.keyboard.press("Escape");
+  await page.locator("[data-keys] button").blur();
+  await page.keyboard.type("nex");
+  assert.equal(await page.locator("#find").inputValue(), "nex");
+});
+
+test("on the start page Space moves the page, and Enter opens nothing that was not looked for", async () => {
+  const page = await open("/");
+  await page.setViewportSize({ width: 390, height: 300 });
+  await page.keyboard.press("Space");
+  await until("it moves", () => page.evaluate(() => scrollY > 0));
+  assert.notEqual(await focused(page), "find");
+  const asked = [];
+  page.on("request", (request) => asked.push(request.url()));
+  await page.locator("#find").focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("  ");
+  await page.keyboard.press("Enter");
+  await new Promise((done) => setTimeout(done, 300));
+  assert.deepEqual(asked.filter((url) => !url.includes("/live")), []);
+  await marked(page);
+});
+
+test("the palette says when it finds nothing, when it can not know, and knows what has changed", async () => {
+  const page = await open("/overview");
+  let asked = 0;
+  page.on("request", (request) => (asked += request.url().endsWith("/api/v1/index")));
+  await page.route("**/api/v1/index", (route) => route.abort());
+  const dialog = page.locator("dialog[open]");
+  const input = dialog.getByRole("combobox");
+  const says = (words) => until(`it says ${words}`, async () => (await dialog.innerText()).includes(words));
+  const expanded = () => input.getAttribute("aria-expanded");
+  await page.keyboard.press("/");
+  await says("could not be fetched");
+  assert.equal(await expanded(), "false");
+  await page.unroute("**/api/v1/index");
+  await page.keyboard.type("naxos");
+  await until("it finds", async () => (await dialog.getByRole("option").count()) > 0);
+  assert.deepEqual([await expanded(), await dialog.getByRole("status").innerText()], ["true", ""]);
+  await input.fill("no such thing");
+  await says("Nothing is called “no such thing”.");
+  assert.deepEqual([await expanded(), await dialog.getByRole("option").count()], ["false", 0]);
+
+  const once = asked;
+  const again = async () => {
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Control+k");
+    await until("it finds", async () => (await dialog.getByRole("option").count()) > 0);
+  };
+  await again();
+  assert.equal(asked, once, "it is fetched once");
+  await page.evaluate(() => document.dispatchEvent(new Event("polis:taken")));
+  await again();
+  assert.equal(asked, once + 1, "what is seen has changed");
+});
+
 test("an empty machine is set up, and the pages say what is left to do", async () => {
+  // There is one such place on a machine. Who has it is waited for, and then named.
   await free("127.0.0.1", 8421);
   const home = await scratch();
   const [folder, state] = [`${home.path}/lab`, `${home.path}/state`];
@@ -385,7 +595,9 @@ test("an empty machine is set up, and the pages say what is left to do", async (
   const running = new Running(["run", "--lab", folder, "--machine", "attic", "--listen", "127.0.0.1:0", "--state", state]);
   try {
     await answers("127.0.0.1", 8421);
-    const link = (await run(["setup", "--state", state])).split("\n")[0].trim();
+    // Its pages may be there a moment before it can be asked for a link.
+    const links = await running.until("it gives a link", () => run(["setup", "--state", state]).catch(() => undefined));
+    const link = links.split("\n")[0].trim();
     assert.match(link, /^http:\/\/127\.0\.0\.1:8421\/setup\?code=/);
     const page = await open(link);
     assert.equal(page.url(), "http://127.0.0.1:8421/setup");
@@ -393,16 +605,16 @@ test("an empty machine is set up, and the pages say what is left to do", async (
     await has(page, "This browser may change things");
     const checks = await page.locator(".checks > li").all();
     assert.ok(checks.length >= 5, `${checks.length} checks`);
-    let bad = 0;
     for (const check of checks) {
       const text = await check.innerText();
       assert.match(await check.locator("h2 .state").innerText(), /^(Well|To do|Not needed|Unknown)$/, text);
       if (/To do/.test(text)) {
-        bad += 1;
         assert.ok((await check.locator(".next").innerText()).length > 10, `${text} says what to do`);
       }
     }
-    assert.ok(bad > 0, "192.168.77.10 is no address of this machine");
+    const ports = await page.locator(".checks > li", { hasText: /^ports/i }).allInnerTexts();
+    const missing = /To do[^]*this machine does not have the address of (UDP|TCP) 192\.168\.77\.10[^]*give it 192\.168\.77\.10/i;
+    assert.ok(ports.some((text) => missing.test(text)), ports.join("\n"));
     await page.goto("http://127.0.0.1:8421/overview");
     await has(page, "attic");
   } finally {

@@ -47,7 +47,7 @@ export const answers = (host, port) => until(`${host}:${port} answers`, () => li
 
 /** Waits until nobody has an address any more; some addresses are there once. */
 export async function free(host, port) {
-  const what = `${host}:${port} is free: another Polis has it; end that one`;
+  const what = `${host}:${port} is free: another Polis of this machine has it, and this test needs it; end that one`;
   await until(what, async () => !(await listens(host, port)), 60_000);
 }
 

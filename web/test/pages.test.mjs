@@ -177,6 +177,43 @@ for (const [view, options] of Object.entries(VIEWS)) {
   });
 }
 
+/** What has the focus, and what is wrong with how that is seen. Runs in the page. */
+function stop() {
+  const element = document.activeElement;
+  if (element === null || element === document.body) return undefined;
+  const { x, y, width, height } = element.getBoundingClientRect();
+  const named = `${element.outerHTML.replace(/\s+/g, " ").slice(0, 100)} at ${x}, ${y}, ${width} × ${height}`;
+  // An inline box of two lines has nothing in its middle, and a row that scrolls may show a part.
+  const part = [...element.getClientRects()].find((box) => box.width > 0 && box.height > 0);
+  if (width < 8 || height < 8 || !part) return { named, wrong: "has no box" };
+  const [left, right] = [Math.max(0, part.left), Math.min(innerWidth, part.right)];
+  const [top, bottom] = [Math.max(0, part.top), Math.min(innerHeight, part.bottom)];
+  if (right - left < 8 || bottom - top < 8) return { named, wrong: "is outside" };
+  const seen = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+  const isSeen = seen !== null && (element.contains(seen) || seen.contains(element));
+  return { named, wrong: isSeen ? undefined : `is behind ${seen?.outerHTML.slice(0, 60)}` };
+}
+
+for (const name of ["portal", "overview"]) {
+  for (const view of ["dark", "phone"]) {
+    test(`where Tab stops something is seen: ${name}, ${view}`, async (t) => {
+      const context = await chrome.newContext(VIEWS[view]);
+      t.after(() => context.close());
+      const { page } = await open(context, name);
+      const [seen, wrong] = [new Set(), []];
+      for (;;) {
+        await page.keyboard.press("Tab");
+        const at = await page.evaluate(stop);
+        if (at === undefined || seen.size > 500) break;
+        seen.add(at.named);
+        if (at.wrong) wrong.push(`${at.named} ${at.wrong}`);
+      }
+      assert.ok(seen.size > 8 && seen.size < 500, `${seen.size} stops`);
+      none(wrong);
+    });
+  }
+}
+
 test("every page is whole without a script", async (t) => {
   const [with_, without] = await Promise.all([chrome.newContext(), chrome.newContext({ javaScriptEnabled: false })]);
   const [one, other] = [await with_.newPage(), await without.newPage()];
@@ -249,6 +286,13 @@ test("what goes with every answer", async () => {
     assert.equal(status, 200, path);
     assert.match(headers["cache-control"], /max-age=31536000, immutable/, path);
     assert.equal((await ask(path, { headers: { "if-none-match": headers.etag } })).status, 304, path);
+  }
+  // Names without a hash stay the same when what is in it changes.
+  for (const path of ["/favicon.ico", "/assets/app.css", "/assets/app.js"]) {
+    const { status, headers } = await ask(path);
+    assert.deepEqual([status, headers["cache-control"]], [200, "no-cache"], path);
+    const again = await ask(path, { headers: { "if-none-match": headers.etag } });
+    assert.deepEqual([again.status, again.headers["cache-control"]], [304, "no-cache"], path);
   }
   const first = await ask("/network");
   const again = await ask("/network", { headers: { "if-none-match": first.headers.etag } });

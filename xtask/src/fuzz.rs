@@ -29,6 +29,7 @@ pub(crate) fn run(only: Option<&str>, seconds: u32) -> anyhow::Result<()> {
         .args(["build", "--quiet", "--release", "--target", &host])
         .current_dir(root().join("fuzz"))
         .env("RUSTFLAGS", COVERAGE)
+        .env("POLIS_PLAIN_PAGES", "1")
         .status()?;
     if !status.success() {
         bail!("the fuzz targets do not build");

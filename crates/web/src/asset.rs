@@ -14,12 +14,21 @@ pub(crate) struct Asset {
     pub(crate) etag: &'static str,
 }
 
+/// An asset that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) asset: &'static Asset,
+    /// Whether by the address that has the hash in it, which never stands for something else.
+    pub(crate) by_hash: bool,
+}
+
 /// Made by `build.rs`.
 const ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// The asset at an address, or of a name.
-pub(crate) fn find(file: &str) -> Option<&'static Asset> {
-    ASSETS.iter().find(|asset| asset.file == file || asset.name == file)
+pub(crate) fn find(file: &str) -> Option<Found> {
+    let asset = ASSETS.iter().find(|asset| asset.file == file || asset.name == file)?;
+    Some(Found { asset, by_hash: asset.file == file })
 }
 
 /// The address of an asset; none if it was not built.
@@ -29,5 +38,53 @@ pub(crate) fn url(name: &str) -> Option<String> {
 
 /// The style sheet as a text, for a page that stands alone.
 pub(crate) fn style() -> &'static str {
-    find("app.css").and_then(|asset| std::str::from_utf8(asset.body).ok()).unwrap_or_default()
+    find("app.css").and_then(|found| std::str::from_utf8(found.asset.body).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "../build.rs"]
+#[expect(dead_code, reason = "only what it says is tested")]
+mod build;
+
+#[cfg(test)]
+mod tests {
+    use hyper::StatusCode;
+    use hyper::header::CACHE_CONTROL;
+
+    use super::*;
+    use crate::request::Head;
+    use crate::response;
+
+    #[test]
+    fn only_an_address_with_a_hash_is_kept_for_ever() {
+        static STYLE: Asset = Asset {
+            name: "app.css",
+            file: "app-0123456789.css",
+            kind: "text/css",
+            body: b"",
+            gzip: b"",
+            etag: "\"app-0123456789.css\"",
+        };
+        for (by_hash, kept) in [(true, "public, max-age=31536000, immutable"), (false, "no-cache")] {
+            for has in [None, Some(STYLE.etag.to_owned())] {
+                let is_known = has.is_some();
+                let said =
+                    response::asset(Found { asset: &STYLE, by_hash }, &Head { has, ..Head::default() });
+                assert_eq!(said.headers()[CACHE_CONTROL], kept);
+                assert_eq!(said.status() == StatusCode::NOT_MODIFIED, is_known);
+            }
+        }
+        for asset in ASSETS {
+            assert!(find(asset.file).unwrap().by_hash, "{}", asset.file);
+            assert_eq!(find(asset.name).unwrap().by_hash, asset.name == asset.file, "{}", asset.name);
+        }
+    }
+
+    #[test]
+    fn a_release_without_assets_is_an_error_unless_it_is_meant() {
+        let error = build::without("release", false);
+        assert!(error.starts_with("cargo::error=") && error.contains("POLIS_PLAIN_PAGES=1"), "{error}");
+        assert!(build::without("debug", false).starts_with("cargo::warning="));
+        assert_eq!(build::without("release", true), "");
+    }
 }

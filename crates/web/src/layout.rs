@@ -2,6 +2,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "a piece of a page is made to be put into one other")]
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use runtime::Millis;
 
 use crate::{asset, ui};
 
@@ -36,6 +37,8 @@ pub(crate) struct Frame<'f> {
     /// The zone of the lab's civil times.
     pub(crate) zone: &'f str,
     pub(crate) version: &'f str,
+    /// When it was made; 0 if it says no time.
+    pub(crate) now: Millis,
 }
 
 /// Each page with its address, and the letter that follows `g`.
@@ -67,7 +70,7 @@ pub(crate) fn page(frame: &Frame<'_>, main: Markup) -> Markup {
             (jump())
             (theme())
         }
-        @if let Some(notice) = &frame.notice { p.strip { (notice) } }
+        @if let Some(notice) = &frame.notice { aside.strip aria-label="Where this is" { (notice) } }
         (content(frame, main))
         footer.foot {
             @if frame.mixes_looks { (ui::three_looks()) }
@@ -92,6 +95,7 @@ pub(crate) fn page_plain(frame: &Frame<'_>, main: Markup) -> Markup {
             p {
                 @if frame.here == Nav::Portal { a href="/overview" data-key="o" { "For the owner: overview" } " " }
                 (theme())
+                @if frame.here == Nav::Portal { span data-keys hidden { button type="button" { "Keys" } } }
             }
         }
     };
@@ -126,7 +130,10 @@ fn document(frame: &Frame<'_>, class: &str, body: Markup) -> Markup {
 
 fn content(frame: &Frame<'_>, main: Markup) -> Markup {
     let topics = (!frame.topics.is_empty()).then(|| frame.topics.join(" "));
-    html! { main #main tabindex="-1" data-topics=[topics] data-machine=(frame.machine) { (main) } }
+    // What goes on by the clock of who looks begins at this one. Where nothing does, the page stays the same, and who has it
+    // need not get it again.
+    let now = (frame.now != 0 && main.0.contains("<time class=\"since\"")).then_some(frame.now);
+    html! { main #main tabindex="-1" data-topics=[topics] data-machine=(frame.machine) data-now=[now] { (main) } }
 }
 
 /// A page as one file that needs nothing else: no script, and its style inside.
@@ -149,12 +156,17 @@ fn skip() -> Markup {
     html! { a.skip href="#main" { "Skip to content" } }
 }
 
+/// Sends a form with one field, which Enter does as well: nothing to see, and so nothing to stop at with Tab.
+pub(crate) fn submit(what: &str) -> Markup {
+    html! { button.hidden tabindex="-1" { (what) } }
+}
+
 fn jump() -> Markup {
     html! {
         form.jump action="/jump" method="get" role="search" aria-label="Jump" {
             label.hidden for="jump" { "Jump to" }
             input #jump name="q" type="search" placeholder="Jump to …" autocomplete="off";
-            button.hidden { "Go" }
+            (submit("Go"))
         }
     }
 }
@@ -170,5 +182,34 @@ fn mark() -> Markup {
         svg.logo viewBox="0 0 20 20" aria-hidden="true" {
             path d="M2 5.5 10 2l8 3.5M4 8.2h12M5.5 8.2V15M10 8.2V15M14.5 8.2V15M3.5 17.5h13" {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_page_stands_on_it_where_times_go_on() {
+        let with = |now, main| {
+            let frame = Frame {
+                title: "",
+                lab: "",
+                machine: "",
+                here: Nav::None,
+                topics: &[],
+                mixes_looks: false,
+                notice: None,
+                zone: "",
+                version: "",
+                now,
+            };
+            page(&frame, main).into_string()
+        };
+        let at = 1_800_000_000_000;
+        assert!(with(at, ui::since(at - 1, at)).contains(" data-now=\"1800000000000\""));
+        // The page of another moment is the same, and has the same tag.
+        assert!(!with(at, ui::moment(at)).contains("data-now"));
+        assert!(!with(0, ui::since(0, 1)).contains("data-now"));
     }
 }

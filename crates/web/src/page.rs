@@ -71,6 +71,7 @@ fn made(seen: &Seen, head: &Head<'_>, main: Markup) -> Made {
         notice: Some(html! { (if seen.is_demo { DEMO } else { ONLY_HERE }) }),
         zone: &zone,
         version: &seen.status.polis,
+        now: seen.now,
     };
     Made { status: StatusCode::OK, html: layout::page(&frame, main).into_string() }
 }
@@ -122,6 +123,7 @@ pub(crate) fn not_yet() -> Made {
         notice: None,
         zone: "",
         version: "",
+        now: 0,
     };
     let main = html! {
         h1 { "Starting" }

@@ -14,7 +14,7 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
-use crate::asset::Asset;
+use crate::asset::Found;
 use crate::request::Head;
 
 pub(crate) type Body = Either<Full<Bytes>, Channel<Bytes>>;
@@ -69,17 +69,20 @@ pub(crate) fn file(name: &str, body: String, head: &Head) -> Response<Body> {
     response
 }
 
-/// An asset: its name changes with what is in it, so it may be kept for ever.
-pub(crate) fn asset(asset: &'static Asset, head: &Head) -> Response<Body> {
-    if head.has.as_deref() == Some(asset.etag) {
-        return with(StatusCode::NOT_MODIFIED, asset.kind, Bytes::new());
-    }
-    let body = if head.takes_gzip { asset.gzip } else { asset.body };
-    let mut response = with(StatusCode::OK, asset.kind, Bytes::from_static(body));
-    if head.takes_gzip {
-        set(&mut response, CONTENT_ENCODING, "gzip");
-    }
-    set(&mut response, CACHE_CONTROL, "public, max-age=31536000, immutable");
+/// An asset. An address with the hash of what is in it may be kept for ever; any other is asked for again.
+pub(crate) fn asset(found: Found, head: &Head) -> Response<Body> {
+    let Found { asset, by_hash } = found;
+    let keep = if by_hash { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let mut response = match head.has.as_deref() == Some(asset.etag) {
+        true => with(StatusCode::NOT_MODIFIED, asset.kind, Bytes::new()),
+        false if head.takes_gzip => {
+            let mut response = with(StatusCode::OK, asset.kind, Bytes::from_static(asset.gzip));
+            set(&mut response, CONTENT_ENCODING, "gzip");
+            response
+        }
+        false => with(StatusCode::OK, asset.kind, Bytes::from_static(asset.body)),
+    };
+    set(&mut response, CACHE_CONTROL, keep);
     set(&mut response, VARY, "accept-encoding");
     set(&mut response, ETAG, asset.etag);
     response

@@ -105,10 +105,11 @@ fn strokes(beats: &[Health], wanted: Health) -> String {
 }
 
 /// A moment as the time since then; whole in the title. Times are in UTC until the browser puts them in its own zone.
+/// That they go on is no news to who listens.
 pub(crate) fn since(at: Millis, now: Millis) -> Markup {
     let long = runtime::clock::long_in_words(now.saturating_sub(at));
     html! {
-        time.since datetime=(instant(at)) title={ (runtime::clock::in_words(at)) " UTC" } {
+        time.since datetime=(instant(at)) aria-live="off" title={ (runtime::clock::in_words(at)) " UTC" } {
             (long.replace(' ', "\u{202F}")) " ago"
         }
     }
@@ -116,7 +117,7 @@ pub(crate) fn since(at: Millis, now: Millis) -> Markup {
 
 /// A moment as it is.
 pub(crate) fn moment(at: Millis) -> Markup {
-    html! { time.moment datetime=(instant(at)) { (runtime::clock::in_words(at)) " UTC" } }
+    html! { time.moment datetime=(instant(at)) aria-live="off" { (runtime::clock::in_words(at)) " UTC" } }
 }
 
 fn instant(at: Millis) -> String {

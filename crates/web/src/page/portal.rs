@@ -22,13 +22,14 @@ pub(crate) fn portal(seen: &Seen, view: &Portal, text: Option<&str>) -> Made {
         notice: (!seen.is_demo).then(|| html! { (super::ONLY_HERE) }),
         zone: &zone,
         version: &seen.status.polis,
+        now: seen.now,
     };
     let main = html! {
         h1 { (view.title) }
         form.find action="/" method="get" role="search" {
             label.hidden for="find" { "Find" }
             input id="find" name="q" type="search" placeholder="Find" value=(text.unwrap_or_default()) autocomplete="off";
-            button.hidden { "Find" }
+            (layout::submit("Find"))
         }
         @if view.groups.is_empty() { (nothing_to_open(text)) }
         @for group in &view.groups {

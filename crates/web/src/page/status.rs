@@ -9,7 +9,7 @@ use crate::route::Page;
 use crate::ui;
 use crate::view::PublicStatus;
 
-pub(crate) fn status(_seen: &Seen, view: &PublicStatus) -> Made {
+pub(crate) fn status(seen: &Seen, view: &PublicStatus) -> Made {
     let frame = Frame {
         title: "Status",
         lab: &view.title,
@@ -20,6 +20,7 @@ pub(crate) fn status(_seen: &Seen, view: &PublicStatus) -> Made {
         notice: None,
         zone: "",
         version: "",
+        now: seen.now,
     };
     let main = html! {
         (body(view))
