@@ -369,7 +369,9 @@ fn a_machine_without_a_service_waits_for_one() {
     let running = Running::start(command.args(["--listen", "127.0.0.1:0", "--state", state.path()]));
     running.wait_for_line("thebes: polis 0.1.0 started");
     let status = || run(&mut polis(&["status", "--state", state.path()])).out;
-    wait_for("it says so", || status().contains("nothing to do that this version can"));
+    // Its pages it has all the same, or waits for their port.
+    wait_for("it has taken up the lab", || status().contains("\n  portal "));
+    assert!(!status().contains("\n  dns "), "{}", status());
     example.replace(
         "services.toml",
         "on        = [\"naxos\", \"anafi\"]",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::net::if_::InterfaceFlags;
@@ -190,11 +190,16 @@ pub(crate) fn room(folder: &Path) -> Result<Room, String> {
     })
 }
 
-/// Writes a few bytes to a file of a folder, and removes it. Several may do so at once.
-pub(crate) fn written(folder: &Path) -> Result<(), String> {
+/// A path that no other look of this process has.
+pub(crate) fn probe(folder: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let path = folder.join(format!("probe.{}.{count}", std::process::id()));
+    folder.join(format!("probe.{}.{count}", std::process::id()))
+}
+
+/// Writes a few bytes to a file of a folder, and removes it. Several may do so at once.
+pub(crate) fn written(folder: &Path) -> Result<(), String> {
+    let path = probe(folder);
     // One that ended in the middle may have left it, and had the same number.
     let _ = std::fs::remove_file(&path);
     let done = File::create_new(&path).and_then(|mut file| {

