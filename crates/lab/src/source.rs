@@ -290,18 +290,6 @@ impl Folder {
         self.files == other.files
     }
 
-    /// The folders on disk that the files read so far are in, each once.
-    pub fn folders_on_disk(&self) -> Vec<PathBuf> {
-        if matches!(self.backing, Backing::Memory(_)) {
-            return Vec::new();
-        }
-        let files = self.files.iter().map(|file| self.on_disk(&file.path));
-        let mut folders: Vec<PathBuf> = files.filter_map(|path| Some(path.parent()?.to_owned())).collect();
-        folders.sort();
-        folders.dedup();
-        folders
-    }
-
     /// The times and sizes of the files read so far, and of the folders they are in.
     pub fn stamp(&self) -> Stamp {
         let files = self.files.iter().map(|file| self.on_disk(&file.path));
