@@ -121,7 +121,7 @@ pub(crate) struct InitArgs {
     /// Where the lab is to be; without it, `/etc/polis/lab` for root, else `lab` here.
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: Option<PathBuf>,
-    /// Ask nothing: take what is proposed.
+    /// Ask nothing: take what is proposed. Needed where standard input is no terminal.
     #[arg(long)]
     pub(crate) yes: bool,
     /// Where the machine keeps its state: its key pair is made there. root has it made in `/var/lib/polis`.

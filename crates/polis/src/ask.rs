@@ -139,21 +139,17 @@ pub(crate) fn setup(own: &AskArgs) -> Result<ExitCode, Fault> {
     if own.json {
         print_json(&serde_json::json!({ "link": link }));
     } else {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         // Another port than that of the pages: who asks has pages there too.
         print(&format!(
             "{link}\n\nIt opens the pages of this machine once, within an hour. From another machine:\n"
         ));
         print(&format!(
             "  ssh -L {TUNNEL}:{listen} {}\n  http://localhost:{TUNNEL}/setup?code={code}\n",
-            host_name()
+            host.trim()
         ));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().to_owned()
 }
 
 fn planned(given: &Given<'_>) -> Planned {

@@ -17,7 +17,8 @@ pub(crate) fn init(args: &Args, init: &InitArgs) -> Result<ExitCode, Fault> {
     let options = laboratory::options(args);
     let init = Init { folder, state: init.state.clone(), said, options: &options };
     let (mut listen, mut say) = (std::io::stdin().lock(), std::io::stdout());
-    let talk = (!yes && listen.is_terminal()).then_some(Talk { listen: &mut listen, say: &mut say });
+    let is_asked = runtime::setup::asks(yes, listen.is_terminal())?;
+    let talk = is_asked.then_some(Talk { listen: &mut listen, say: &mut say });
     show::print(&runtime::setup::init(&init, talk)?);
     Ok(ExitCode::SUCCESS)
 }

@@ -163,6 +163,35 @@ fn a_person_at_a_terminal_is_asked() {
     assert!(!other.exists());
 }
 
+#[test]
+fn without_a_terminal_nothing_is_written_unless_everything_is_taken() {
+    let scratch = Scratch::new();
+    let (folder, state) = (scratch.0.join("lab"), scratch.0.join("state"));
+    let mut command = polis(&["init"]);
+    command.arg(&folder).args(&SAID[1..]).arg("--state").arg(&state);
+    let said = run(command.stdin(Stdio::null()));
+    assert_eq!((said.code, said.out.as_str()), (2, ""), "{}", said.err);
+    assert!(
+        said.err.contains("standard input is no terminal") && said.err.contains("`--yes`"),
+        "{}",
+        said.err
+    );
+    assert!(!folder.exists() && !state.exists());
+    assert_eq!(run(command.arg("--yes").stdin(Stdio::null())).code, 0);
+    assert!(folder.join("lab.toml").exists() && state.join("machine.key").exists());
+}
+
+#[test]
+fn where_the_lab_can_not_be_written_no_key_is_left() {
+    let scratch = Scratch::with(&[("plain", "")]);
+    let state = scratch.0.join("state");
+    let mut command = polis(&["init"]);
+    command.arg(scratch.0.join("plain/deeper")).args(SAID).arg("--state").arg(&state);
+    let said = run(&mut command);
+    assert!(said.code == 1 && said.err.contains("nothing was written"), "{}", said.err);
+    assert!(!state.exists());
+}
+
 /// A house with one machine, whose interface and way out `polis init` finds by itself.
 fn house() -> (Scratch, House) {
     let lab = Scratch::with(&[(

@@ -254,6 +254,42 @@ fn a_changed_folder_is_taken_up_without_a_lost_question_and_a_faulty_one_never()
 }
 
 #[test]
+fn a_folder_that_is_replaced_is_followed_and_what_is_beside_the_lab_is_not() {
+    if !has("a_folder_that_is_replaced_is_followed_and_what_is_beside_the_lab_is_not", &["dig"]) {
+        return;
+    }
+    let text = |number: usize| {
+        format!(
+            "[lab]\nname = \"home\"\ndomain = \"lab.example.net\"\n[machines]\nnaxos = {{ address = \"10.0.0.{number}\" }}\n\
+             [dns]\non = \"naxos\"\nupstreams = [\"127.0.0.1:9\"]\n"
+        )
+    };
+    let scratch = Scratch::with(&[("lab/lab.toml", &text(1))]);
+    let server = Server::start(scratch.0.join("lab").to_str().unwrap(), "naxos");
+    let answers =
+        |number: usize| server.dig(&["+short", "naxos.lab.example.net"]) == format!("10.0.0.{number}");
+    assert!(answers(1));
+    for number in [2, 4] {
+        scratch.write("next/lab.toml", &text(number));
+        std::fs::rename(scratch.0.join("lab"), scratch.0.join(format!("old-{number}"))).unwrap();
+        std::fs::rename(scratch.0.join("next"), scratch.0.join("lab")).unwrap();
+        wait_for("the new folder is followed", || answers(number));
+        scratch.write("lab/lab.toml.new", &text(number + 1));
+        std::fs::rename(scratch.0.join("lab/lab.toml.new"), scratch.0.join("lab/lab.toml")).unwrap();
+        wait_for("the new file in it is", || answers(number + 1));
+    }
+    let taken_up = || server.running.said().matches("took up the changed lab").count();
+    wait_for("all four are said", || taken_up() == 4);
+    for number in 0..200 {
+        scratch.write(&format!("lab/{number}.log"), "busy");
+    }
+    scratch.write("lab/lab.toml", &text(6));
+    wait_for("a change is followed all the same", || answers(6));
+    wait_for("and said", || taken_up() >= 5);
+    assert_eq!(taken_up(), 5, "{}", server.running.said());
+}
+
+#[test]
 fn a_key_of_a_newer_version_does_not_stop_an_older_machine() {
     let lab = Scratch::example();
     lab.replace("services.toml", "[metrics]\n", "[metrics]\nretention-by-size = \"1 GB\"\n");
@@ -333,7 +369,9 @@ fn a_machine_without_a_service_waits_for_one() {
     let running = Running::start(command.args(["--listen", "127.0.0.1:0", "--state", state.path()]));
     running.wait_for_line("thebes: polis 0.1.0 started");
     let status = || run(&mut polis(&["status", "--state", state.path()])).out;
-    wait_for("it says so", || status().contains("nothing to do that this version can"));
+    // Its pages it has all the same, or waits for their port.
+    wait_for("it has taken up the lab", || status().contains("\n  portal "));
+    assert!(!status().contains("\n  dns "), "{}", status());
     example.replace(
         "services.toml",
         "on        = [\"naxos\", \"anafi\"]",

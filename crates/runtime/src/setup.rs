@@ -20,7 +20,7 @@ pub mod run;
 use serde::Serialize;
 
 pub use ask::{Said, Talk};
-pub use init::{Init, Unbegun, init};
+pub use init::{Init, Unbegun, asks, init};
 pub use run::diagnose;
 
 /// One thing that was looked at.

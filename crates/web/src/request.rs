@@ -133,10 +133,7 @@ mod tests {
 
     fn head(headers: &[(&'static str, &str)]) -> Head {
         let headers = headers.iter().map(|(name, value)| {
-            (
-                hyper::header::HeaderName::from_static(name),
-                hyper::header::HeaderValue::from_str(value).unwrap(),
-            )
+            (HeaderName::from_static(name), hyper::header::HeaderValue::from_str(value).unwrap())
         });
         Head::of(&headers.collect())
     }

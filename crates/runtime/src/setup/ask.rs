@@ -129,6 +129,13 @@ impl Said {
     }
 }
 
+/// Whether a person sees what is proposed before it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consent {
+    Asked,
+    Assumed,
+}
+
 /// The answers so far.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
@@ -158,11 +165,11 @@ impl Draft {
     }
 
     /// What is proposed, given what was answered before; empty for nothing.
-    pub(crate) fn proposal(&self, question: Question, host: &Host) -> String {
+    pub(crate) fn proposal(&self, question: Question, host: &Host, consent: Consent) -> String {
         let answers = &self.answers;
         match question {
             Question::Name => answers.name.to_string(),
-            Question::Domain => host.domain().unwrap_or_else(|| match answers.name.as_str() {
+            Question::Domain => host.domain(consent).unwrap_or_else(|| match answers.name.as_str() {
                 "home" => "lab.home.arpa".to_owned(),
                 name => format!("{name}.home.arpa"),
             }),

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use lab::begin;
 
+use super::ask::Consent;
+
 /// A machine, as it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Host {
@@ -233,8 +235,10 @@ impl Host {
         [name.to_owned(), format!("host-{name}")].into_iter().find(|name| begin::machine(name).is_ok())
     }
 
-    /// The domain that the machine looks for names in, if it could be the lab's own.
-    pub(crate) fn domain(&self) -> Option<String> {
+    /// The domain that the machine looks for names in, if it could be the lab's own. It comes from the network, which may
+    /// be an employer's: a name server of the lab would deny every name of theirs. So only a person takes it, except
+    /// where it can be nobody else's (RFC 8375).
+    pub(crate) fn domain(&self, consent: Consent) -> Option<String> {
         let words = self.resolver.lines().filter_map(|line| {
             let mut words = line.split_whitespace();
             matches!(words.next(), Some("search" | "domain")).then_some(words)
@@ -242,6 +246,7 @@ impl Host {
         words
             .flatten()
             .map(|word| word.trim_end_matches('.').to_ascii_lowercase())
+            .filter(|domain| consent == Consent::Asked || domain.ends_with(".home.arpa"))
             .find(|domain| is_own_domain(domain))
     }
 
@@ -495,7 +500,8 @@ fd000000000000000000000000000010 02 40 00 80     eth0
 
     #[test]
     fn a_search_domain_is_taken_if_it_is_likely_of_the_house() {
-        let domain = |text: &str| Host { resolver: text.into(), ..usual() }.domain().unwrap_or_default();
+        let domain =
+            |text: &str| Host { resolver: text.into(), ..usual() }.domain(Consent::Asked).unwrap_or_default();
         let cases = [
             ("search lab.example.net\nnameserver 127.0.0.1\n", "lab.example.net"),
             ("# written by NetworkManager\nnameserver 127.0.0.1\n", ""),
@@ -512,6 +518,11 @@ fd000000000000000000000000000010 02 40 00 80     eth0
         for (text, expected) in cases {
             assert_eq!(domain(text), expected, "{text}");
         }
+        // Nobody is asked: the network may be an employer's.
+        let alone = |text: &str| Host { resolver: text.into(), ..usual() }.domain(Consent::Assumed);
+        assert_eq!(alone("search eu.corp.example.net\n"), None);
+        assert_eq!(alone("search corp.nothome.arpa\n"), None);
+        assert_eq!(alone("search eu.corp.example.net attic.home.arpa\n").as_deref(), Some("attic.home.arpa"));
     }
 
     #[test]

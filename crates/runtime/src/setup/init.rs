@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use lab::Options;
 use lab::begin::{self, Names, Network};
 
-use super::ask::{Draft, Gone, Question, Said, Talk};
+use super::ask::{Consent, Draft, Gone, Question, Said, Talk};
 use super::host::Host;
 use super::look;
 use super::ports::{self, Seat};
-use super::report::{self, Report};
+use super::report::{self, Report, USUAL_STATE};
 use crate::permit::Transport;
 
 /// Where a machine has its lab, and its state.
@@ -60,10 +60,15 @@ impl Unbegun {
     }
 
     fn file(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+        let is_root = rustix::process::geteuid().is_root();
         let help = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                "run it as root, or name a folder that is yours: `polis init FOLDER`"
+            std::io::ErrorKind::PermissionDenied if is_root => {
+                "nothing was written: that file system does not let root, so name another folder: `polis init FOLDER`"
             }
+            std::io::ErrorKind::PermissionDenied => {
+                "nothing was written: run it as root, or name a folder that is yours: `polis init FOLDER`"
+            }
+            std::io::ErrorKind::AlreadyExists => "somebody else wrote it just now; it was left as it is",
             _ => "nothing was written",
         };
         Self::failed(format!("can not {doing} `{}`: {error}", path.display()), help)
@@ -79,13 +84,28 @@ impl From<Gone> for Unbegun {
     }
 }
 
+/// Whether a person is asked: unless they take everything that is proposed, with `yes`.
+///
+/// # Errors
+/// If nobody is there to be asked.
+pub fn asks(yes: bool, is_terminal: bool) -> Result<bool, Unbegun> {
+    if !yes && !is_terminal {
+        return Err(Unbegun::misuse(
+            "nobody can be asked: standard input is no terminal",
+            "nothing was written: `--yes` takes everything that is proposed, and `polis init --help` shows how to say more",
+        ));
+    }
+    Ok(!yes)
+}
+
 /// Whether a port can be had.
 pub(crate) type Seats<'s> = &'s dyn Fn(Transport, SocketAddr) -> Seat;
 
 /// Finds what there is, asks a person where there is one, writes the first lab, and says what to do next.
 ///
 /// # Errors
-/// If there is a lab already, an answer is wrong or missing, or the system says no. Then nothing was written.
+/// If there is a lab already, an answer is wrong or missing, or the system says no. Then nothing was written: a key that was
+/// made for it is gone again.
 pub fn init(init: &Init<'_>, talk: Option<Talk<'_>>) -> Result<String, Unbegun> {
     let is_root = rustix::process::geteuid().is_root();
     let folder =
@@ -104,20 +124,11 @@ pub fn init(init: &Init<'_>, talk: Option<Talk<'_>>) -> Result<String, Unbegun> 
     let is_installed = folder == Path::new(INSTALLED);
     let state = match &init.state {
         // A key is made where Polis will look for it: where somebody says, or on a machine that it is being installed on.
-        None if is_root && is_installed => Some(PathBuf::from("/var/lib/polis")),
+        None if is_root && is_installed => Some(PathBuf::from(USUAL_STATE)),
         state => state.clone(),
     };
-    if let Some(state) = &state {
-        let made = crate::secret::key::machine(state).map_err(|fault| {
-            Unbegun::failed(fault.to_string(), "name a folder that can be written to: `--state FOLDER`")
-        })?;
-        draft.answers.key = Some(begin::key(&made).map_err(|wrong| mistake(&wrong))?);
-    }
-    if let Some(wrong) = draft.answers.trouble(init.options) {
-        return Err(mistake(&wrong));
-    }
     let readers = if is_root { Readers::Everyone } else { Readers::AsUsual };
-    write(&folder, &draft.answers.text(), readers)?;
+    finish(&mut draft, &folder, state.as_deref(), readers, init.options)?;
     let report = Report { draft: &draft, host: &host, folder: &folder, state: state.as_deref() };
     let seats = report.ports(&look::seat);
     let next = report.next(
@@ -126,6 +137,46 @@ pub fn init(init: &Init<'_>, talk: Option<Talk<'_>>) -> Result<String, Unbegun> 
         is_root && is_installed && UNITS.iter().any(|unit| Path::new(unit).exists()),
     );
     Ok(format!("{}{seats}{next}", report.found()))
+}
+
+/// Makes the key and writes the lab: both or neither.
+fn finish(
+    draft: &mut Draft,
+    folder: &Path,
+    state: Option<&Path>,
+    readers: Readers,
+    options: &Options,
+) -> Result<(), Unbegun> {
+    let key = state.map(|state| state.join(crate::secret::key::MACHINE));
+    let made: Vec<&Path> = key.iter().map(PathBuf::as_path).chain([folder]).flat_map(absent).collect();
+    let done = enrol(draft, state).and_then(|()| match draft.answers.trouble(options) {
+        Some(wrong) => Err(mistake(&wrong)),
+        None => write(folder, &draft.answers.text(), readers),
+    });
+    // Who wrote a lab here at the same time has the key in it.
+    if done.is_err() && !folder.join(begin::FILE).exists() {
+        for path in made {
+            // A folder that holds something by now stays.
+            let _ = std::fs::remove_file(path).or_else(|_| std::fs::remove_dir(path));
+        }
+    }
+    done
+}
+
+/// What is not there of a path, the innermost first.
+fn absent(path: &Path) -> impl Iterator<Item = &Path> {
+    path.ancestors().take_while(|path| !path.as_os_str().is_empty() && path.symlink_metadata().is_err())
+}
+
+/// The public half of the machine's key goes into the lab; the pair is made if there is none.
+fn enrol(draft: &mut Draft, state: Option<&Path>) -> Result<(), Unbegun> {
+    let Some(state) = state else { return Ok(()) };
+    let made = crate::secret::key::machine(state).map_err(|fault| {
+        let help = "nothing was written: name a folder that can be written to: `--state FOLDER`";
+        Unbegun::failed(fault.to_string(), help)
+    })?;
+    draft.answers.key = Some(begin::key(&made).map_err(|wrong| mistake(&wrong))?);
+    Ok(())
 }
 
 /// A lab that Polis made and refuses is not the fault of who asked for it.
@@ -154,7 +205,8 @@ fn settle(
         ))?;
     }
     for question in Question::ALL {
-        let proposal = draft.proposal(question, host);
+        let consent = if talk.is_some() { Consent::Asked } else { Consent::Assumed };
+        let proposal = draft.proposal(question, host, consent);
         let take = |text: &str| draft.with(question, text, host, options);
         let is_about_port = question == Question::Upstreams;
         let obstacle = if is_about_port { obstacle(&draft, seats) } else { None };
@@ -167,8 +219,10 @@ fn settle(
                 Unbegun::misuse(wrong.what, help)
             })?),
             (None, Some(talk)) if obstacle.is_none() => {
-                if question == Question::Address {
-                    talk.tell(&choice(host))?;
+                match question {
+                    Question::Address => talk.tell(&choice(host))?,
+                    Question::Domain => talk.tell(&origin(host))?,
+                    _ => {}
                 }
                 talk.ask(question, &proposal, take)?
             }
@@ -209,6 +263,17 @@ fn choice(host: &Host) -> String {
     }
     let all: Vec<String> = all.iter().map(|own| format!("{} ({})", own.address, own.interface)).collect();
     format!("It has {}.\n", all.join(", "))
+}
+
+/// Where a domain comes from that the network names, for who is asked for one.
+fn origin(host: &Host) -> String {
+    let said = |domain: String| {
+        format!(
+            "`{domain}` is in the search list of this machine's network. Take it only if it is yours: the name server of the lab \
+             answers for everything under it.\n"
+        )
+    };
+    host.domain(Consent::Asked).map(said).unwrap_or_default()
 }
 
 const BOTH: [Transport; 2] = [Transport::Udp, Transport::Tcp];
@@ -280,18 +345,55 @@ fn write(folder: &Path, text: &str, readers: Readers) -> Result<(), Unbegun> {
     let file = folder.join(begin::FILE);
     let draft = folder.join(format!(".{}.{}", begin::FILE, std::process::id()));
     let written = make(folder, readers).and_then(|()| {
-        let mut own = File::create_new(&draft)?;
-        own.write_all(text.as_bytes())?;
-        if readers == Readers::Everyone {
-            own.set_permissions(Permissions::from_mode(0o644))?;
-        }
-        own.sync_all()?;
+        fill(&draft, text, readers)?;
         // A link is never put over what is there, unlike a new name.
-        std::fs::hard_link(&draft, &file)?;
-        File::open(folder)?.sync_all()
+        place(&file, std::fs::hard_link(&draft, &file), || fill(&file, text, readers))
     });
     let _ = std::fs::remove_file(&draft);
-    written.map_err(|error| Unbegun::file("write", &file, &error))
+    written.map_err(|error| Unbegun::file("write", &file, &error))?;
+    // The file is there; some file systems know no such thing for a folder.
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    Ok(())
+}
+
+/// Gives a file its name. Some file systems have no links, such as that of memory cards: there the file is filled in its place.
+fn place(
+    file: &Path,
+    linked: std::io::Result<()>,
+    fill: impl FnOnce() -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    use rustix::io::Errno;
+    let has_no_links = |error: &std::io::Error| {
+        let number = Errno::from_io_error(error);
+        number.is_some_and(|number| {
+            matches!(number, Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK)
+        })
+    };
+    match linked {
+        Err(error) if has_no_links(&error) => {
+            let filled = fill();
+            if filled.as_ref().is_err_and(|error| error.kind() != std::io::ErrorKind::AlreadyExists) {
+                let _ = std::fs::remove_file(file);
+            }
+            filled
+        }
+        linked => linked,
+    }
+}
+
+/// Writes a file that was not there.
+fn fill(path: &Path, text: &str, readers: Readers) -> std::io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(text.as_bytes())?;
+    if readers == Readers::Everyone {
+        open_to_all(file.set_permissions(Permissions::from_mode(0o644)), &file.metadata()?, 0o444)?;
+    }
+    file.sync_all()
+}
+
+/// Some file systems keep no permissions, and let everyone read what is there.
+fn open_to_all(set: std::io::Result<()>, now: &std::fs::Metadata, needed: u32) -> std::io::Result<()> {
+    if now.permissions().mode() & needed == needed { Ok(()) } else { set }
 }
 
 /// Who may read what is written.
@@ -308,13 +410,19 @@ fn make(folder: &Path, readers: Readers) -> std::io::Result<()> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
+    if folder.exists() {
+        return Err(std::io::ErrorKind::NotADirectory.into());
+    }
     if let Some(above) = folder.parent() {
         make(above, readers)?;
     }
     std::fs::create_dir(folder)?;
     match readers {
         Readers::AsUsual => Ok(()),
-        Readers::Everyone => std::fs::set_permissions(folder, Permissions::from_mode(0o755)),
+        Readers::Everyone => {
+            let set = std::fs::set_permissions(folder, Permissions::from_mode(0o755));
+            open_to_all(set, &folder.metadata()?, 0o555)
+        }
     }
 }
 
@@ -501,5 +609,108 @@ mod tests {
         assert!(refuse_to_overwrite(&folder).is_err(), "any file of a lab is one");
         assert!(refuse_to_overwrite(&folder.join("network.toml")).unwrap_err().what.contains("can not read"));
         assert!(refuse_to_overwrite(&scratch.path().join("new")).is_ok());
+    }
+
+    #[test]
+    fn a_key_is_made_only_with_its_lab() {
+        let (scratch, options) = (Scratch::new(), options());
+        let state = scratch.path().join("deep/state");
+        let mut draft = quietly(&usual(), Said::default(), &free).unwrap();
+        // A file is in the way of the folder.
+        std::fs::write(scratch.path().join("file"), "").unwrap();
+        let folder = scratch.path().join("file/lab");
+        let failed = finish(&mut draft, &folder, Some(&state), Readers::AsUsual, &options).unwrap_err();
+        assert!(failed.what.contains("can not write") && failed.help.contains("nothing was written"));
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1, "no key stays, and no folder");
+        // Nor does a folder when the key can not be made.
+        let (folder, blocked) = (scratch.path().join("lab"), scratch.path().join("file/state"));
+        let failed = finish(&mut draft, &folder, Some(&blocked), Readers::AsUsual, &options).unwrap_err();
+        assert!(failed.help.contains("--state FOLDER"), "{failed:?}");
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1);
+        // A key that was there before stays.
+        let known = crate::secret::key::machine(&state).unwrap();
+        let folder = scratch.path().join("file/lab");
+        finish(&mut draft, &folder, Some(&state), Readers::AsUsual, &options).unwrap_err();
+        assert_eq!(crate::secret::key::machine(&state).unwrap(), known);
+        let folder = scratch.path().join("lab");
+        finish(&mut draft, &folder, Some(&state), Readers::AsUsual, &options).unwrap();
+        let other = scratch.path().join("other");
+        let late = finish(&mut draft, &folder, Some(&other), Readers::AsUsual, &options).unwrap_err();
+        assert!(
+            late.help.contains("somebody else") && other.join("machine.key").exists(),
+            "it may be theirs"
+        );
+        assert!(std::fs::read_to_string(folder.join("lab.toml")).unwrap().contains(&known));
+    }
+
+    #[test]
+    fn a_file_system_without_links_has_a_lab_too() {
+        let scratch = Scratch::new();
+        let file = scratch.path().join("lab.toml");
+        for number in [libc::EPERM, libc::EOPNOTSUPP, libc::ENOSYS] {
+            let linked = || Err(std::io::Error::from_raw_os_error(number));
+            place(&file, linked(), || fill(&file, "one", Readers::Everyone)).unwrap();
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), "one");
+            let again = place(&file, linked(), || fill(&file, "two", Readers::AsUsual)).unwrap_err();
+            assert_eq!(again.kind(), std::io::ErrorKind::AlreadyExists);
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), "one", "it is not written over");
+            std::fs::remove_file(&file).unwrap();
+            // A disk that is full leaves no half of a file.
+            let full = || {
+                std::fs::write(&file, "on")?;
+                Err(std::io::Error::from_raw_os_error(libc::ENOSPC))
+            };
+            assert!(place(&file, linked(), full).is_err() && !file.exists());
+        }
+        // What is no lack of links stays an error.
+        let linked = Err(std::io::Error::from_raw_os_error(libc::EACCES));
+        assert!(place(&file, linked, || fill(&file, "one", Readers::AsUsual)).is_err() && !file.exists());
+    }
+
+    #[test]
+    fn a_domain_of_the_network_is_taken_only_by_a_person() {
+        let host = Host { resolver: "search eu.corp.example.net\n".into(), ..usual() };
+        let text = quietly(&host, Said::default(), &free).unwrap().answers.text();
+        assert!(text.contains("domain = \"lab.home.arpa\"") && !text.contains("corp"), "{text}");
+        let (text, said) = talking(&host, "\n\n\n\n\n\n\n");
+        let asked = said.split("Under which domain").next().unwrap();
+        assert!(asked.contains("`eu.corp.example.net` is in the search list"), "{said}");
+        assert!(said.contains("[eu.corp.example.net] ") && text.unwrap().contains("eu.corp.example.net"));
+        let (_, said) = talking(&usual(), "\n\n\n\n\n\n\n");
+        assert!(!said.contains("search list"), "{said}");
+    }
+
+    #[test]
+    fn the_last_step_asks_where_the_second_one_starts_it() {
+        let host = usual();
+        let here = quietly(&host, Said::default(), &free).unwrap();
+        let left_out = quietly(&host, Said::default(), &dnsmasq).unwrap();
+        let next = |draft: &Draft, state: Option<&str>, is_root, has_unit| {
+            let report = Report { draft, host: &host, folder: Path::new("lab"), state: None };
+            let text = report.next(state.map(Path::new), is_root, has_unit);
+            let (start, see) = text.split_once("  3. ").unwrap();
+            (start.split_once("  2. ").unwrap().1.to_owned(), see.to_owned())
+        };
+        let (start, see) = next(&here, Some("/srv/s"), false, false);
+        assert!(start.contains("--state /srv/s\n") && start.ends_with("without: --listen 127.0.0.1:10053\n"));
+        assert!(see.contains("polis setup --state /srv/s prints") && !see.contains("FOLDER"), "{see}");
+        for draft in [&here, &left_out] {
+            let (start, see) = next(draft, None, false, false);
+            assert!(start.ends_with(" --state FOLDER\n"), "{start}");
+            assert!(
+                see.contains("polis setup prints") && see.contains("polis setup --state FOLDER"),
+                "{see}"
+            );
+            let (start, see) = next(draft, None, true, false);
+            assert!(!start.contains("--state") && !see.contains("--state"), "{start}{see}");
+        }
+        // A unit has its state in the usual place, and is not what was asked for otherwise.
+        for state in [None, Some("/var/lib/polis")] {
+            let (start, see) = next(&here, state, true, true);
+            assert!(start.contains("systemctl") && see.contains("polis setup prints"), "{start}{see}");
+        }
+        let (start, see) = next(&here, Some("/srv/s"), true, true);
+        assert!(start.contains("polis run") && start.contains("--state /srv/s"), "{start}");
+        assert!(see.contains("polis setup --state /srv/s prints"), "{see}");
     }
 }

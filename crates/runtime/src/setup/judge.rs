@@ -100,8 +100,89 @@ pub(crate) fn name_server(
     }
 }
 
+/// Whose an address is, by the lab.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// The machine's own, or nobody's that is known.
+    Own,
+    /// A service's, and this machine is the first of its order.
+    ToTake,
+    /// A service's, and this other machine is the first of its order.
+    Another(MachineName),
+}
+
+/// In this version the first machine of an order takes the address of its service, and no other.
+pub(crate) fn whose(lab: &Lab, machine: &MachineName, address: IpAddr) -> Whose {
+    let own = lab.machines.get(machine).and_then(|machine| machine.address.as_ref());
+    if own.is_some_and(|own| own.iter().any(|own| own.0 == address)) {
+        return Whose::Own;
+    }
+    let placed = lab.placed().into_iter().filter(|placed| placed.on.iter().any(|on| on.value() == machine));
+    let mut firsts = placed
+        .filter(|placed| placed.address.is_some_and(|at| at.0 == address))
+        .filter_map(|placed| placed.on.first());
+    match firsts.next().map(lab::read::At::value) {
+        None => Whose::Own,
+        Some(first) if first == machine => Whose::ToTake,
+        Some(first) => Whose::Another(first.clone()),
+    }
+}
+
+fn is_here(address: IpAddr, own: &[IpAddr]) -> bool {
+    address.is_loopback() || address.is_unspecified() || own.contains(&address)
+}
+
+/// What to say of the names without asking for one, or else of `asked`: where the address is on another machine, it is
+/// that one that was asked.
+pub(crate) fn names(domain: &str, at: SocketAddr, whose: &Whose, own: &[IpAddr], asked: &Asked) -> Check {
+    match whose {
+        _ if is_here(at.ip(), own) => own_answer(domain, at, asked),
+        Whose::Own => {
+            bad("names", absent(at), "give it that address, or write in the lab the one that it has")
+        }
+        Whose::ToTake => {
+            bad("names", absent(at), "`polis status` says why it was not taken: it may be another machine's")
+        }
+        Whose::Another(first) => other_answer(domain, at, first, asked),
+    }
+}
+
+fn absent(at: SocketAddr) -> String {
+    format!("the name server is to answer at {}, and this machine does not have that address", at.ip())
+}
+
+fn other_answer(domain: &str, at: SocketAddr, first: &MachineName, asked: &Asked) -> Check {
+    let look =
+        format!("`polis status {first}` says how it is; in this version no other machine takes its place");
+    match asked {
+        Asked::Heard(Heard::Answer, _) => {
+            not_needed("names", format!("it stands by: {first} answers at {at}"))
+        }
+        Asked::Heard(Heard::Refused, _) => bad(
+            "names",
+            format!("it stands by; {first} should answer at {at}, and refuses this machine"),
+            "it is in no network of the lab: write its network as a zone, `[zones]` with its `cidr`",
+        ),
+        Asked::Heard(Heard::Failure(code), _) => bad(
+            "names",
+            format!(
+                "it stands by; {first} should answer at {at}, and fails with code {code} when it is asked for {domain}"
+            ),
+            look,
+        ),
+        Asked::Silent => {
+            bad("names", format!("it stands by; {first} should answer at {at}, and does not"), look)
+        }
+        Asked::Failed(why) => bad(
+            "names",
+            format!("it stands by; {first} should answer at {at}, and can not be asked: {why}"),
+            look,
+        ),
+    }
+}
+
 /// What to say once it was asked for a name of the lab.
-pub(crate) fn own_answer(domain: &str, at: SocketAddr, asked: &Asked) -> Check {
+fn own_answer(domain: &str, at: SocketAddr, asked: &Asked) -> Check {
     match asked {
         Asked::Heard(Heard::Answer, _) => good("names", format!("it answers names under {domain} at {at}")),
         Asked::Heard(Heard::Refused, _) => bad(
@@ -116,8 +197,8 @@ pub(crate) fn own_answer(domain: &str, at: SocketAddr, asked: &Asked) -> Check {
         ),
         Asked::Silent => bad(
             "names",
-            format!("the name server at {at} does not answer this machine"),
-            "a firewall on this machine may keep the port closed: let UDP and TCP at port 53 in from the lab's networks",
+            format!("the name server at {at} does not answer, not even this machine itself"),
+            "`polis status` says how it is; a firewall that keeps the machine from itself shows in `nft list ruleset`",
         ),
         Asked::Failed(why) => bad(
             "names",
@@ -133,20 +214,20 @@ pub(crate) struct Needed {
     pub(crate) transport: Transport,
     pub(crate) at: SocketAddr,
     pub(crate) seat: Seat,
+    /// Whose its address is.
+    pub(crate) whose: Whose,
 }
 
-/// One check for each port that is not this machine's, or one for all of them; `own` are its addresses.
+/// One check for each port that is not this machine's, or one for all of them; `own` are its addresses. A port can be had
+/// before its address is here (ip(7), IP_FREEBIND), so having it says nothing of the address.
 pub(crate) fn ports(needed: &[Needed], own: &[IpAddr]) -> Vec<Check> {
     let words = |port: &Needed| format!("{} {}", port.transport.word(), port.at);
-    let is_here =
-        |address: IpAddr| address.is_loopback() || address.is_unspecified() || own.contains(&address);
-    let trouble = |port: &Needed| match &port.seat {
-        Seat::Own => None,
-        Seat::Taken(who) => {
+    let trouble = |port: &Needed| match (&port.seat, &port.whose) {
+        (Seat::Taken(who), _) => {
             let what = format!("{who} has {}", words(port));
             Some(bad("ports", what, ports::help(who, port.at.port())))
         }
-        Seat::Free if !is_here(port.at.ip()) => Some(bad(
+        (_, Whose::Own) if !is_here(port.at.ip(), own) => Some(bad(
             "ports",
             format!("this machine does not have the address of {}", words(port)),
             format!(
@@ -154,21 +235,36 @@ pub(crate) fn ports(needed: &[Needed], own: &[IpAddr]) -> Vec<Check> {
                 port.at.ip()
             ),
         )),
-        Seat::Free => Some(bad(
+        (_, Whose::ToTake) if !is_here(port.at.ip(), own) => Some(bad(
+            "ports",
+            format!("this machine should have the address of {}, and does not", words(port)),
+            "`polis status` says why it was not taken: it may be another machine's",
+        )),
+        (Seat::Own, Whose::Another(first)) if !is_here(port.at.ip(), own) => {
+            Some(not_needed("ports", format!("{} stands by: {first} should have its address", words(port))))
+        }
+        (Seat::Own, _) => None,
+        (Seat::Free, _) => Some(bad(
             "ports",
             format!("nothing listens at {}", words(port)),
             "`polis status` says why; what mends itself does so within seconds",
         )),
     };
-    let all: Vec<Check> = needed.iter().filter_map(trouble).collect();
-    match (needed.is_empty(), all.is_empty()) {
-        (true, _) => vec![not_needed("ports", "the lab asks for no port on this machine")],
-        (false, true) => {
-            let all: Vec<String> = needed.iter().map(words).collect();
-            vec![good("ports", format!("all that are needed are had: {}", all.join(", ")))]
+    let (mut all, mut had) = (Vec::new(), Vec::new());
+    for port in needed {
+        match trouble(port) {
+            Some(check) => all.push(check),
+            None => had.push(words(port)),
         }
-        (false, false) => all,
     }
+    match had.is_empty() {
+        _ if needed.is_empty() => all.push(not_needed("ports", "the lab asks for no port on this machine")),
+        false if all.iter().all(|check| check.mark != Mark::Bad) => {
+            all.insert(0, good("ports", format!("all that are needed are had: {}", had.join(", "))));
+        }
+        _ => {}
+    }
+    all
 }
 
 /// What there is to see of who sets the clock.
@@ -429,7 +525,13 @@ mod tests {
         assert!(
             said(DNS, "naxos", &[], None).starts_with("Bad the name server is not there; `polis status`")
         );
-        let answer = |asked| line(&own_answer("lab.example.net", at("10.0.0.2:53"), &asked));
+        let lab = lab(DNS);
+        let own = ["10.0.0.2".parse().unwrap()];
+        let at_place = |name: &str, place: &str, asked: &Asked| {
+            let whose = whose(&lab, &machine(&lab, name), at(place).ip());
+            line(&names("lab.example.net", at(place), &whose, &own, asked))
+        };
+        let answer = |asked| at_place("naxos", "10.0.0.2:53", &asked);
         let after = Duration::from_millis(3);
         assert_eq!(
             answer(Asked::Heard(Heard::Answer, after)),
@@ -437,13 +539,54 @@ mod tests {
         );
         assert!(answer(Asked::Heard(Heard::Refused, after)).contains("write theirs as a zone"));
         assert!(answer(Asked::Heard(Heard::Failure(2), after)).starts_with("Bad "));
-        assert!(answer(Asked::Silent).contains("a firewall on this machine"));
+        assert!(answer(Asked::Silent).contains("not even this machine itself"));
         assert!(answer(Asked::Failed("no".into())).contains("can not be asked: no"));
+
+        // The address of the service is on another machine, so it is that one that was asked.
+        let (service, heard) = ("10.0.0.53:53", Asked::Heard(Heard::Answer, after));
+        let other = |asked: &Asked| at_place("anafi", service, asked);
+        assert_eq!(other(&heard), "NotNeeded it stands by: naxos answers at 10.0.0.53:53");
+        let dead = other(&Asked::Silent);
+        assert!(
+            dead.starts_with(
+                "Bad it stands by; naxos should answer at 10.0.0.53:53, and does not; `polis status naxos`"
+            ),
+            "{dead}"
+        );
+        assert!(
+            other(&Asked::Failed("no way".into()))
+                .contains("naxos should answer at 10.0.0.53:53, and can not")
+        );
+        assert!(other(&Asked::Heard(Heard::Refused, after)).contains("refuses this machine"));
+        let lost = at_place("naxos", service, &heard);
+        assert!(
+            lost.starts_with("Bad ") && lost.contains("this machine does not have that address"),
+            "{lost}"
+        );
+        // It has it by hand, or in a later version.
+        let taken = names(
+            "lab.example.net",
+            at(service),
+            &Whose::Another(machine(&lab, "naxos")),
+            &[at(service).ip()],
+            &heard,
+        );
+        assert_eq!(taken.mark, Mark::Good);
+    }
+
+    #[test]
+    fn an_address_is_the_first_ones_of_an_order() {
+        let lab = lab(DNS);
+        let of = |name: &str, address: &str| whose(&lab, &machine(&lab, name), address.parse().unwrap());
+        assert_eq!(of("naxos", "10.0.0.53"), Whose::ToTake);
+        assert_eq!(of("anafi", "10.0.0.53"), Whose::Another(machine(&lab, "naxos")));
+        assert_eq!((of("naxos", "10.0.0.2"), of("anafi", "10.0.0.9")), (Whose::Own, Whose::Own));
     }
 
     #[test]
     fn each_port_that_is_not_had_is_said_with_who_has_it() {
-        let needed = |place: &str, seat| Needed { transport: Transport::Tcp, at: at(place), seat };
+        let needed =
+            |place: &str, seat| Needed { transport: Transport::Tcp, at: at(place), seat, whose: Whose::Own };
         let own: [IpAddr; 1] = ["10.0.0.2".parse().unwrap()];
         let said = |needed: &[Needed]| ports(needed, &own).iter().map(line).collect::<Vec<_>>();
         assert_eq!(said(&[]), ["NotNeeded the lab asks for no port on this machine"]);
@@ -463,6 +606,39 @@ mod tests {
             "{said:?}"
         );
         assert!(said[2].starts_with("Bad nothing listens at tcp 10.0.0.2:8420; "), "{said:?}");
+    }
+
+    #[test]
+    fn a_port_at_an_address_that_is_not_here_is_not_had() {
+        let of = |place: &str, seat, whose| Needed { transport: Transport::Tcp, at: at(place), seat, whose };
+        let own: [IpAddr; 1] = ["10.0.0.2".parse().unwrap()];
+        let said = |needed: &[Needed]| ports(needed, &own).iter().map(line).collect::<Vec<_>>();
+        let lab = lab(DNS);
+        let another = Whose::Another(machine(&lab, "naxos"));
+        let link = of("10.0.0.2:8420", Seat::Own, Whose::Own);
+        let standby = said(&[of("10.0.0.53:53", Seat::Own, another.clone()), link.clone()]);
+        let expected = [
+            "Good all that are needed are had: tcp 10.0.0.2:8420",
+            "NotNeeded tcp 10.0.0.53:53 stands by: naxos should have its address",
+        ];
+        assert_eq!(standby, expected);
+        let lost = said(&[of("10.0.0.53:53", Seat::Own, Whose::ToTake), link]);
+        assert_eq!(lost.len(), 1, "{lost:?}");
+        assert!(
+            lost[0]
+                .starts_with("Bad this machine should have the address of tcp 10.0.0.53:53, and does not; ")
+        );
+        let none = said(&[of("10.0.0.9:8420", Seat::Own, Whose::Own)]);
+        assert!(
+            none[0].starts_with("Bad this machine does not have the address of tcp 10.0.0.9:8420; give it")
+        );
+        // Another program is in the way all the same.
+        let taken = said(&[of("10.0.0.53:53", Seat::Taken("dnsmasq".into()), another.clone())]);
+        assert!(taken[0].starts_with("Bad dnsmasq has tcp 10.0.0.53:53; "), "{taken:?}");
+        let free = said(&[of("10.0.0.53:53", Seat::Free, another.clone())]);
+        assert!(free[0].starts_with("Bad nothing listens at tcp 10.0.0.53:53; "), "{free:?}");
+        // Once it has the address, it has the port.
+        assert!(said(&[of("10.0.0.2:53", Seat::Own, another)])[0].starts_with("Good "));
     }
 
     #[test]

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::net::if_::InterfaceFlags;
 
 use super::host::{Host, Own, own_of_ipv4, own_of_ipv6, ways_of_ipv4, ways_of_ipv6};
 use super::judge::{ClockSigns, Room};
 use super::ports::{self, Listening, Seat};
+use crate::address::is_duplicate;
 use crate::permit::Transport;
 
 /// A file, or nothing: what is not there says nothing.
@@ -45,6 +47,20 @@ fn ipv4() -> Vec<Own> {
         at.flags
             .contains(InterfaceFlags::IFF_UP)
             .then(|| own_of_ipv4(&at.interface_name, address, mask, has_one_peer))
+    };
+    nix::ifaddrs::getifaddrs().into_iter().flatten().filter_map(own).collect()
+}
+
+/// All addresses that this machine has, also those of one cable and those that pass; not one of IPv6 that the kernel found
+/// on another machine.
+pub(crate) fn addresses() -> Vec<IpAddr> {
+    let table = read("/proc/net/if_inet6");
+    let own = |at: nix::ifaddrs::InterfaceAddress| {
+        let address = at.address?;
+        let four = address.as_sockaddr_in().map(|at| IpAddr::V4(at.ip()));
+        let own = four.or_else(|| address.as_sockaddr_in6().map(|at| IpAddr::V6(at.ip())))?;
+        let is_another_ones = matches!(own, IpAddr::V6(six) if is_duplicate(&table, six));
+        (at.flags.contains(InterfaceFlags::IFF_UP) && !is_another_ones).then_some(own)
     };
     nix::ifaddrs::getifaddrs().into_iter().flatten().filter_map(own).collect()
 }
@@ -174,9 +190,17 @@ pub(crate) fn room(folder: &Path) -> Result<Room, String> {
     })
 }
 
-/// Writes a few bytes to a file of a folder, and removes it.
+/// A path that no other look of this process has.
+pub(crate) fn probe(folder: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    folder.join(format!("probe.{}.{count}", std::process::id()))
+}
+
+/// Writes a few bytes to a file of a folder, and removes it. Several may do so at once.
 pub(crate) fn written(folder: &Path) -> Result<(), String> {
-    let path = folder.join(format!("probe.{}", std::process::id()));
+    let path = probe(folder);
+    // One that ended in the middle may have left it, and had the same number.
     let _ = std::fs::remove_file(&path);
     let done = File::create_new(&path).and_then(|mut file| {
         file.write_all(&[0; 4096])?;

@@ -14,6 +14,9 @@ use super::ports::{self, Seat};
 use crate::node::PAGES_PORT;
 use crate::permit::Transport;
 
+/// Where Polis keeps its state if nobody says where.
+pub(crate) const USUAL_STATE: &str = "/var/lib/polis";
+
 /// What is said once it is written.
 pub(crate) struct Report<'r> {
     pub(crate) draft: &'r Draft,
@@ -87,23 +90,37 @@ impl Report<'_> {
         text
     }
 
+    /// `state` is the state folder that was named. A unit has the usual one.
     pub(crate) fn next(&self, state: Option<&Path>, is_root: bool, has_unit: bool) -> String {
         let folder = word(self.folder);
         let machine = &self.draft.answers.machine;
-        let state = state.map(|state| format!(" --state {}", word(state))).unwrap_or_default();
+        let usual = Path::new(USUAL_STATE);
+        let is_usual = state.is_none_or(|state| state == usual);
+        let mut state = state.map(|state| format!(" --state {}", word(state))).unwrap_or_default();
         let mut start = format!("start it: polis run --lab {folder} --machine {machine}{state}");
-        if has_unit {
+        let mut without = String::new();
+        if has_unit && is_usual {
             start = "start it: systemctl enable --now polis".to_owned();
-        } else if !is_root && matches!(self.draft.answers.names, Names::Here(_)) {
-            let more = if state.is_empty() { " --state FOLDER" } else { "" };
-            let how = "as root, because port 53 needs it; to try it without: --listen 127.0.0.1:10053";
-            start.push_str(&format!("\n     {how}{more}"));
+            state.clear();
+        } else if !is_root {
+            let why = match self.draft.answers.names {
+                Names::Here(_) => Some(("port 53 needs it", " --listen 127.0.0.1:10053")),
+                Names::LeftOut { .. } if is_usual => Some(("its state is in the usual place", "")),
+                Names::LeftOut { .. } => None,
+            };
+            let more = if is_usual { " --state FOLDER" } else { "" };
+            if let Some((why, listen)) = why {
+                start.push_str(&format!("\n     as root, because {why}; to try it without:{listen}{more}"));
+            }
+            if is_usual && why.is_some() {
+                without = format!("; tried without root: polis setup{more}");
+            }
         }
         format!(
             "\nwhat to do next\n\
              \x20 1. look at the file, change what you like, and check it: polis check {folder}\n\
              \x20 2. {start}\n\
-             \x20 3. see how it is: polis setup{state} prints a link that opens its page once\n"
+             \x20 3. see how it is: polis setup{state} prints a link that opens its page once{without}\n"
         )
     }
 }

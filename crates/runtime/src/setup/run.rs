@@ -101,7 +101,9 @@ async fn names(worker: &Worker, given: &Given<'_>, services: &[ServiceRuns]) -> 
     };
     let domain = given.lab.lab.domain.as_str();
     let asked = ask_udp(at, &question::about(domain)).await;
-    judge::own_answer(domain, at, &asked)
+    let whose = judge::whose(given.lab, given.machine, at.ip());
+    let own = aside(look::addresses).await.unwrap_or_default();
+    judge::names(domain, at, &whose, &own, &asked)
 }
 
 /// Where the name server of this machine can be asked. At a port of the system's choice it is found among the sockets of
@@ -147,12 +149,16 @@ async fn ports(
     let has_key = context.state.key().exists();
     let own = own_ports(given, worker.demo.is_some());
     all.extend(own.into_iter().filter(|at| has_key || at.port() != link).map(|at| (Transport::Tcp, at)));
+    let whose = |at: SocketAddr| judge::whose(given.lab, given.machine, at.ip());
+    let all: Vec<_> = all.into_iter().map(|(transport, at)| (transport, at, whose(at))).collect();
     let found = aside(move || {
         let known = look::listening();
-        let needed = |(transport, at)| Needed { transport, at, seat: look::holder(&known, transport, at) };
+        let needed = |(transport, at, whose)| {
+            let seat = look::holder(&known, transport, at);
+            Needed { transport, at, seat, whose }
+        };
         let needed: Vec<Needed> = all.into_iter().map(needed).collect();
-        let own: Vec<IpAddr> = look::host().own.iter().map(|own| own.address).collect();
-        judge::ports(&needed, &own)
+        judge::ports(&needed, &look::addresses())
     });
     found.await.unwrap_or_default()
 }
@@ -447,6 +453,8 @@ mod tests {
         let check = disk(scratch.path().to_owned()).await;
         assert!(check.mark == Mark::Good || check.what.contains("free"), "{check:?}");
         assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing stays");
+        // Two may look at once.
+        assert_ne!(look::probe(scratch.path()), look::probe(scratch.path()));
         let check = disk(scratch.path().join("nowhere")).await;
         assert!(check.mark == Mark::Bad && check.what.contains("can not be written to"), "{check:?}");
     }

@@ -47,11 +47,11 @@ impl Shared {
             let what = "this is not for a page of somebody else's\n".to_owned();
             return response::text(StatusCode::FORBIDDEN, TEXT, what, &head);
         }
-        match request.method() {
-            &Method::GET => self.show(request.uri(), &head).await,
+        match *request.method() {
+            Method::GET => self.show(request.uri(), &head).await,
             // A look ahead changes nothing: it does not take an invitation.
-            &Method::HEAD => response::text(StatusCode::OK, TEXT, String::new(), &head),
-            &Method::POST => self.change(request, &head).await,
+            Method::HEAD => response::text(StatusCode::OK, TEXT, String::new(), &head),
+            Method::POST => self.change(request, &head).await,
             _ => {
                 let what = "this can be read with GET and changed with POST\n".to_owned();
                 response::text(StatusCode::METHOD_NOT_ALLOWED, TEXT, what, &head)
