@@ -490,6 +490,12 @@ test("times that stay the same are left alone, and those that go on are no news"
   const page = await open("/machines");
   assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll("time:not([aria-live=off])")].length), 0);
   await page.evaluate(() => {
+    // One that stays the same for an hour.
+    const long = document.createElement("time");
+    long.className = "since";
+    long.dateTime = new Date(Date.now() - 3.5 * 3_600_000).toISOString();
+    long.textContent = "3\u202Fh ago";
+    document.querySelector("main").append(long);
     window.put = [];
     const texts = (nodes) => [...nodes].map((node) => node.textContent).join("");
     const watch = (all) => {
