@@ -122,13 +122,11 @@ function open(): void {
   const topics = main.dataset.topics ?? "";
   const wanted = new Set(topics.split(" "));
   source = new EventSource(`/live?topics=${encodeURIComponent(topics)}`);
-  let first = true;
   heard();
   source.onopen = () => {
     heard();
-    // What happened while it was not connected was not told.
-    if (!first || strip || gone !== undefined) void refresh();
-    first = false;
+    // What happened while it was not connected, also before it was for the first time, was not told.
+    void refresh();
     connected();
   };
   source.addEventListener("sign", (sign: MessageEvent) => {
