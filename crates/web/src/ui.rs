@@ -357,6 +357,11 @@ pub(crate) fn notice(kind: &str, text: Markup) -> Markup {
     html! { p class={ "notice " (kind) } { (text) } }
 }
 
+/// A long name, which a narrow screen breaks behind its dots, slashes and colons.
+pub(crate) fn breakable(name: &str) -> Markup {
+    html! { @for part in name.split_inclusive(['.', '/', ':']) { (part) wbr; } }
+}
+
 /// A sentence whose parts between backticks are to be typed.
 pub(crate) fn code_words(text: &str) -> Markup {
     html! {

@@ -97,11 +97,11 @@ fn opened_by(steps: &[Step]) -> Markup {
 fn data(all: &[Holding]) -> Markup {
     let rows = all.iter().map(|held| {
         vec![
-            html! { (held.dataset) " " (ui::lines(&held.lines)) },
-            html! { (ui::code_words(&held.snapshot)) },
-            html! { (ui::code_words(&held.copy)) },
-            html! { (ui::code_words(&held.offsite)) },
-            html! { (ui::code_words(&held.drill)) },
+            html! { (ui::breakable(&held.dataset)) " " (ui::lines(&held.lines)) },
+            html! { span.long { (ui::code_words(&held.snapshot)) } },
+            html! { span.long { (ui::code_words(&held.copy)) } },
+            html! { span.long { (ui::code_words(&held.offsite)) } },
+            html! { span.long { (ui::code_words(&held.drill)) } },
         ]
     });
     let columns = ["Dataset", "Snapshots", "Copy", "-Offsite", "-Drill"];

@@ -71,7 +71,7 @@ fn counters(machines: &[DnsMachine]) -> Markup {
         "Machine",
         "#Local",
         "#Blocked",
-        "#Cached",
+        "-#Cached",
         "#Forwarded",
         "-#Refused",
         "#Failed",
@@ -101,7 +101,7 @@ fn lookups(seen: &Seen, all: &[Lookup], may_change: bool) -> Markup {
     let rows = all.iter().map(|one| {
         vec![
             ui::since(one.at, seen.now),
-            html! { (one.name) },
+            ui::breakable(&one.name),
             html! { (one.kind) },
             outcome(&one.outcome),
             html! { @match &one.client_name { Some(name) => { (name) div.muted { (one.client) } }, None => (one.client) } },
@@ -144,7 +144,7 @@ fn names(names: &[DnsName]) -> Markup {
     let columns = ["Name", "Is", "-Of", "-"];
     let rows = names.iter().map(|own| {
         vec![
-            html! { (own.name) },
+            ui::breakable(&own.name),
             html! {
                 (ui::follows(html! { (own.answer) }))
                 @for (zone, answer) in &own.by_zone { div.muted { "for " (zone) ": " (answer) } }

@@ -130,7 +130,9 @@ pub(super) fn coverage_list(cells: &[Cell]) -> Markup {
             html! { (cell.column) },
             html! { span.state { (ui::cell_mark(cell.is)) span aria-hidden="true" { (ui::cell_word(cell.is)) } } },
             html! {
-                @if cell.is == CellIs::Follows { (ui::follows(ui::code_words(&cell.what))) } @else { (ui::code_words(&cell.what)) }
+                span.long {
+                    @if cell.is == CellIs::Follows { (ui::follows(ui::code_words(&cell.what))) } @else { (ui::code_words(&cell.what)) }
+                }
             },
             ui::lines(&cell.lines),
         ]

@@ -74,7 +74,7 @@ pub(crate) fn jump(seen: &Seen, view: &Index, text: &str) -> Made {
         }
         section.card {
             @let rows = view.things.iter().map(|thing| vec![
-                html! { a href=(thing.url) { (thing.name) } },
+                html! { a href=(thing.url) { (ui::breakable(&thing.name)) } },
                 html! { (thing.kind) },
                 html! { (thing.words) },
             ]);
