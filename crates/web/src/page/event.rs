@@ -82,7 +82,7 @@ fn rows(seen: &Seen, view: &Events) -> Markup {
             ui::since(event.at, seen.now),
             html! {
                 a href={ "/machines/" (event.machine) } { (event.machine) }
-                @if event.seen_by > 1 { span.muted { " and " (event.seen_by - 1) " more" } }
+                @if event.seen_by > 1 { " " span.muted.whole { "and " (event.seen_by - 1) " more" } }
             },
             html! { (event.kind) },
             what(event),

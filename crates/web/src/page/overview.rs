@@ -45,7 +45,7 @@ pub(super) fn attention_list(seen: &Seen, all: &[Attention]) -> Markup {
     html! {
         section.attention #attention aria-label="What needs you now" aria-live="polite" {
             @if all.is_empty() {
-                p.calm { (ui::state(Health::Up)) " Nothing needs you now." }
+                p.calm { (ui::state(Health::Up)) " · Nothing needs you now." }
             } @else {
                 ul { @for one in all { (ui::attention(one, seen.now)) } }
             }

@@ -110,6 +110,7 @@ pub fn events(asked: EventsAsked, filter: &Filter) -> Events {
     });
     rows.sort_by(|a, b| (b.at, &a.machine).cmp(&(a.at, &b.machine)));
     let mut rows = together(rows);
+    rows.sort_by_key(|row| std::cmp::Reverse(row.at));
     let has_more = rows.len() > MOST;
     rows.truncate(MOST);
     let older = rows.last().map(|row| row.at).filter(|_| has_more);
