@@ -365,6 +365,30 @@ fn who_serves_is_who_has_the_address() {
 }
 
 #[test]
+fn what_many_machines_say_alike_is_said_once() {
+    let mut seen = all_is_well();
+    let condition = |since| Condition {
+        about: "user".to_owned(),
+        what: "the worker is root".to_owned(),
+        help: "make a user".to_owned(),
+        since,
+    };
+    for (machine, since) in [("anafi", NOW - 5_000), ("arta", NOW - 9_000)] {
+        let mut own = status(machine, &[]);
+        own.conditions = vec![condition(since)];
+        other(&mut seen, machine).status = Some(Arc::new(own));
+    }
+    let all = view::overview(&seen).unwrap().attention;
+    assert_eq!(
+        said(&all),
+        "Degraded 2 machines: user: the worker is root\n  why: anafi, arta\n  next: make a user\n"
+    );
+    assert_eq!(all[0].since, Some(NOW - 9_000));
+    let wrong = view::machine(&seen, "anafi").unwrap().wrong;
+    assert_eq!((wrong.len(), wrong[0].about.as_str()), (1, "anafi: user"));
+}
+
+#[test]
 fn machines_that_were_never_enrolled_are_said_once() {
     let mut seen = all_is_well();
     let folder = Folder::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/aegean")).unwrap();

@@ -203,8 +203,9 @@ pub fn machine(seen: &Seen, name: &str) -> Option<MachineView> {
     let own = eye.lab.machines.get(name)?;
     let standing = eye.standing(name);
     let overview = super::overview(seen)?;
-    let is_of =
-        |about: &str| about == name || about.split_once(": ").is_some_and(|(machine, _)| machine == name);
+    let silent = overview.attention.into_iter().filter(|own| own.about == name);
+    let conditions = standing.status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let wrong = silent.chain(conditions.iter().map(|condition| super::overview::wrong(name, condition)));
     let guests = eye
         .lab
         .machines
@@ -214,7 +215,7 @@ pub fn machine(seen: &Seen, name: &str) -> Option<MachineView> {
         row: row(eye, name, own),
         facts: facts(eye, name, own),
         duties: duties(eye, name),
-        wrong: overview.attention.into_iter().filter(|own| is_of(&own.about)).collect(),
+        wrong: wrong.collect(),
         guests: guests.map(|(guest, machine)| row(eye, guest.as_str(), machine)).collect(),
         apps: super::apps(seen)?.apps.into_iter().filter(|app| app.on == name).collect(),
         coverage: cells(eye, "machine", name),

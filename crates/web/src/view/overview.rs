@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lab::model::{Placed, ServiceName};
 use runtime::link::Status;
-use runtime::{Millis, Phase, Seen};
+use runtime::{Condition, Millis, Phase, Seen};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -214,6 +214,10 @@ fn attention(eye: Eye<'_>) -> Vec<Attention> {
 fn refused(eye: Eye<'_>) -> Option<Attention> {
     let checked = eye.seen.refused.as_ref()?;
     let since = condition_since(eye, "lab");
+    let refuse = |status: &Status| status.conditions.iter().any(|condition| is_refusal(eye, condition));
+    let others = statuses(eye).skip(1).filter(|(_, status)| refuse(status)).count();
+    let alike =
+        (others > 0).then(|| format!("the same on {}", counted(others, "other machine", "other machines")));
     let errors = checked.faults.errors();
     let first = checked.faults.iter().find(|fault| fault.is_error());
     let lines = first.map(|first| first.places.iter().map(|place| place.span).collect::<Vec<_>>());
@@ -229,7 +233,7 @@ fn refused(eye: Eye<'_>) -> Option<Attention> {
             }
             None => "it does not have this machine".to_owned(),
         }),
-        then: vec!["what ran before runs on".to_owned()],
+        then: std::iter::once("what ran before runs on".to_owned()).chain(alike).collect(),
         next: Some(match first.and_then(|first| first.help.first()) {
             Some(help) => format!("{}; a mended file is taken up by itself", lab::mask_secrets(help)),
             None => "a mended file is taken up by itself".to_owned(),
@@ -346,31 +350,57 @@ fn consequences(eye: Eye<'_>, gone: &[&str]) -> Vec<String> {
     then
 }
 
-/// What machines that answer say is wrong with them.
+/// What machines that answer say is wrong with them; what several say alike is said once.
 fn conditions(eye: Eye<'_>, all: &mut Vec<Attention>) {
-    let own = std::iter::once((eye.seen.machine.as_str(), &eye.seen.status));
-    let others = eye.seen.others.iter().filter_map(|known| {
-        let status = eye.standing(&known.peer.machine).status?;
-        Some((known.peer.machine.as_str(), status))
-    });
-    for (machine, status) in own.chain(others) {
-        let is_told = |about: &str| {
-            about == "lab" && machine == eye.seen.machine.as_str() && eye.seen.refused.is_some()
-        };
-        for condition in status.conditions.iter().filter(|condition| !is_told(&condition.about)) {
-            all.push(Attention {
-                health: Health::Degraded,
-                about: format!("{machine}: {}", condition.about),
-                url: format!("/machines/{machine}#wrong"),
-                what: condition.what.clone(),
-                why: None,
-                then: Vec::new(),
-                next: Some(condition.help.clone()),
-                since: Some(condition.since),
-                lines: Vec::new(),
-            });
+    type Said<'s> = (&'s str, &'s Condition);
+    let mut alike: BTreeMap<[&str; 3], Vec<Said<'_>>> = BTreeMap::new();
+    for (machine, status) in statuses(eye) {
+        for condition in status.conditions.iter().filter(|condition| !is_refusal(eye, condition)) {
+            let key = [condition.about.as_str(), condition.what.as_str(), condition.help.as_str()];
+            alike.entry(key).or_default().push((machine, condition));
         }
     }
+    for machines in alike.values() {
+        let Some((machine, condition)) = machines.iter().min_by_key(|(_, condition)| condition.since) else {
+            continue;
+        };
+        let mut attention = wrong(machine, condition);
+        if machines.len() > 1 {
+            attention.about = format!("{} machines: {}", machines.len(), condition.about);
+            attention.url = "/machines".to_owned();
+            attention.why = Some(words(machines.iter().map(|(machine, _)| *machine)));
+        }
+        all.push(attention);
+    }
+}
+
+/// What a machine says is wrong with it.
+pub(super) fn wrong(machine: &str, condition: &Condition) -> Attention {
+    Attention {
+        health: Health::Degraded,
+        about: format!("{machine}: {}", condition.about),
+        url: format!("/machines/{machine}#wrong"),
+        what: condition.what.clone(),
+        why: None,
+        then: Vec::new(),
+        next: Some(condition.help.clone()),
+        since: Some(condition.since),
+        lines: Vec::new(),
+    }
+}
+
+/// This machine and the others that answer, as they say that they stand.
+fn statuses<'s>(eye: Eye<'s>) -> impl Iterator<Item = (&'s str, &'s Status)> {
+    let own = std::iter::once((eye.seen.machine.as_str(), &eye.seen.status));
+    let others = eye.seen.others.iter().map(|known| known.peer.machine.as_str());
+    own.chain(others.filter_map(move |machine| Some((machine, eye.standing(machine).status?))))
+}
+
+/// Whether a condition is that of the lab file that is not taken up, which is said with its lines.
+fn is_refusal(eye: Eye<'_>, condition: &Condition) -> bool {
+    let own = eye.seen.status.conditions.iter().find(|own| own.about == "lab");
+    eye.seen.refused.is_some()
+        && own.is_some_and(|own| own.about == condition.about && own.what == condition.what)
 }
 
 /// Machines that answer and follow another lab than this one.
