@@ -93,10 +93,12 @@ fn rows(seen: &Seen, view: &Events) -> Markup {
 
 fn what(event: &EventRow) -> Markup {
     html! {
-        @if event.is_bad { (ui::mark(Health::Degraded)) " " }
-        @match &event.url {
-            Some(url) => a href=(url) { (event.words) },
-            None => (ui::code_words(&event.words)),
+        span.long {
+            @if event.is_bad { (ui::mark(Health::Degraded)) " " }
+            @match &event.url {
+                Some(url) => a href=(url) { (event.words) },
+                None => (ui::code_words(&event.words)),
+            }
         }
     }
 }
