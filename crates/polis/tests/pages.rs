@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use common::{Home, Member, Scratch, find, has, program, root, run};
+use common::{Home, Member, Scratch, find, has, polis, program, root, run};
 
 /// Compares what was said with the schema of the address that it was said at.
 const VALIDATE: &str = r#"
@@ -74,6 +74,51 @@ fn the_api_is_what_its_description_says() {
     let mut validate = std::process::Command::new(python);
     let said = run(validate.args(["-c", VALIDATE]).arg(&description).arg(scratch.0.join("said.json")));
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+}
+
+#[test]
+fn a_link_opens_the_pages_once_and_looking_ahead_does_not() {
+    let home = Home::of(&["naxos"]);
+    let naxos = home.start("naxos");
+    let said = run(&mut polis(&["setup", "--json", "--socket", naxos.socket.to_str().unwrap()]));
+    let link: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let (host, path) =
+        link["link"].as_str().unwrap().strip_prefix("http://").unwrap().split_once('/').unwrap();
+    assert_eq!(host, format!("{}:18421", naxos.address));
+    let asked = |method: &str, path: &str, more: &str| {
+        let mut stream = connect(&naxos);
+        let head = format!("{method} /{path} HTTP/1.1\r\nHost: {host}\r\n{more}Connection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        said
+    };
+    let head = asked("HEAD", "overview", "");
+    assert!(
+        head.starts_with("HTTP/1.1 200") && head.contains("text/html") && head.ends_with("\r\n\r\n"),
+        "{head}"
+    );
+    assert!(asked("HEAD", path, "").starts_with("HTTP/1.1 200"));
+    assert!(
+        asked("GET", path, "sec-fetch-site: cross-site\r\nsec-fetch-mode: no-cors\r\n")
+            .starts_with("HTTP/1.1 403")
+    );
+    let opened = asked("GET", path, "");
+    assert!(opened.starts_with("HTTP/1.1 303") && opened.contains("location: /setup"), "{opened}");
+    let cookie = opened.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.starts_with("polis-session-18421="), "{cookie}");
+    assert!(asked("GET", path, "").starts_with("HTTP/1.1 403"), "a second time");
+    let (cookie, origin) = (cookie.split(';').next().unwrap(), format!("origin: http://{host}\r\n"));
+    let form = format!("cookie: {cookie}\r\ncontent-length: 0\r\n");
+    let path = "config/overlay/1/delete";
+    naxos.add("||ads.example^");
+    for refused in [format!("{origin}content-length: 0\r\n"), form.clone(), format!("origin: null\r\n{form}")]
+    {
+        assert!(asked("POST", path, &refused).starts_with("HTTP/1.1 403"), "{refused}");
+    }
+    assert_eq!(naxos.ask(r#"{"verb":"overlay"}"#)["entries"].as_array().unwrap().len(), 1);
+    assert!(asked("POST", path, &format!("{origin}{form}")).starts_with("HTTP/1.1 303"));
+    assert!(naxos.ask(r#"{"verb":"overlay"}"#)["entries"].as_array().unwrap().is_empty());
 }
 
 #[test]

@@ -48,9 +48,14 @@ impl Shared {
             return response::text(StatusCode::FORBIDDEN, TEXT, what, &head);
         }
         match *request.method() {
-            Method::GET => self.show(request.uri(), &head).await,
-            // A look ahead changes nothing: it does not take an invitation.
-            Method::HEAD => response::text(StatusCode::OK, TEXT, String::new(), &head),
+            Method::GET => self.show(place(request.uri()), &head).await,
+            // A look ahead takes no invitation, and listens to nothing.
+            Method::HEAD => match place(request.uri()) {
+                Route::Invited(_) | Route::Live { .. } => {
+                    response::text(StatusCode::OK, TEXT, String::new(), &head)
+                }
+                route => self.show(route, &head).await,
+            },
             Method::POST => self.change(request, &head).await,
             _ => {
                 let what = "this can be read with GET and changed with POST\n".to_owned();
@@ -59,8 +64,8 @@ impl Shared {
         }
     }
 
-    async fn show(self: &Arc<Self>, uri: &hyper::Uri, head: &Head) -> Response<Body> {
-        match route(uri.path(), uri.query().unwrap_or_default()) {
+    async fn show(self: &Arc<Self>, route: Route, head: &Head) -> Response<Body> {
+        match route {
             Route::Asset(name) => match crate::asset::find(&name) {
                 Some(asset) => response::asset(asset, head),
                 None => {
@@ -114,9 +119,9 @@ impl Shared {
     }
 
     async fn make(&self, page: &Page, head: &Head) -> Made {
-        let Some(seen) = self.here.seen().await else { return page::not_yet() };
         // Never closed, so that there is always a turn.
         let _turn = if page.asks() { self.asking.acquire().await.ok() } else { None };
+        let Some(seen) = self.here.seen().await else { return page::not_yet() };
         let may_change = self.sessions().holds(head.session.as_deref(), self.clock.steady());
         let made = match page {
             Page::Portal { text } => {
@@ -156,8 +161,8 @@ impl Shared {
     }
 
     async fn api(&self, page: &Page, head: &Head) -> Response<Body> {
-        let Some(seen) = self.here.seen().await else { return said(None::<()>, head) };
         let _turn = if page.asks() { self.asking.acquire().await.ok() } else { None };
+        let Some(seen) = self.here.seen().await else { return said(None::<()>, head) };
         match page {
             Page::Portal { text } => said(view::portal(&seen, text.as_deref()), head),
             Page::Overview => said(view::overview(&seen), head),
@@ -262,6 +267,11 @@ impl Shared {
             }
         }
     }
+}
+
+/// Where a request leads.
+fn place(uri: &hyper::Uri) -> Route {
+    route(uri.path(), uri.query().unwrap_or_default())
 }
 
 /// A view as JSON, or that there is none.
