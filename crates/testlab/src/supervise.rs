@@ -257,6 +257,10 @@ impl Inner {
             if let Some(status) = child.try_wait()? {
                 return Ok(status);
             }
+            if self.wanted() == Wanted::Gone {
+                // It may have entered its group only after that was ended.
+                self.group.kill();
+            }
             let is_ready = self.change(|state| state.is_ready);
             match (self.service.watchdog, aborted) {
                 (Some(silence), None) if is_ready && heard.elapsed() > silence => {
