@@ -202,8 +202,7 @@ pub fn machine(seen: &Seen, name: &str) -> Option<MachineView> {
     let eye = Eye::of(seen)?;
     let own = eye.lab.machines.get(name)?;
     let standing = eye.standing(name);
-    let overview = super::overview(seen)?;
-    let silent = overview.attention.into_iter().filter(|own| own.about == name);
+    let silent = super::overview::silent(eye).into_iter().filter(|own| own.about == name);
     let conditions = standing.status.map(|status| status.conditions.as_slice()).unwrap_or_default();
     let wrong = silent.chain(conditions.iter().map(|condition| super::overview::wrong(name, condition)));
     let guests = eye

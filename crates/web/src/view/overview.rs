@@ -202,7 +202,7 @@ fn does(eye: Eye<'_>, service: ServiceName, machine: &str) -> String {
 fn attention(eye: Eye<'_>) -> Vec<Attention> {
     let mut all = Vec::new();
     all.extend(refused(eye));
-    machines(eye, &mut all);
+    all.extend(silent(eye));
     conditions(eye, &mut all);
     out_of_step(eye, &mut all);
     all.extend(overlay(eye));
@@ -248,7 +248,8 @@ fn condition_since(eye: Eye<'_>, about: &str) -> Option<Millis> {
 }
 
 /// Machines that do not answer. A guest of one that is down is said with it; those that were never enrolled are said once.
-fn machines(eye: Eye<'_>, all: &mut Vec<Attention>) {
+pub(super) fn silent(eye: Eye<'_>) -> Vec<Attention> {
+    let mut all = Vec::new();
     let silent: BTreeMap<&str, Health> = eye
         .lab
         .machines
@@ -299,6 +300,7 @@ fn machines(eye: Eye<'_>, all: &mut Vec<Attention>) {
             .collect();
         all.push(silent_machine(eye, name, *health, &guests));
     }
+    all
 }
 
 fn silent_machine(eye: Eye<'_>, name: &str, health: Health, guests: &[&str]) -> Attention {

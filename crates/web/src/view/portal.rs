@@ -46,7 +46,6 @@ pub struct Tile {
 /// The start page with the tiles that have a text in their names; none while no lab is followed.
 pub fn portal(seen: &Seen, text: Option<&str>) -> Option<Portal> {
     let eye = Eye::of(seen)?;
-    let title = eye.lab.portal.as_ref().and_then(|portal| portal.title.as_ref());
     let text = text.unwrap_or_default().to_lowercase();
     let mut groups: Vec<TileGroup> = Vec::new();
     for own in &eye.follows.tiles {
@@ -60,8 +59,13 @@ pub fn portal(seen: &Seen, text: Option<&str>) -> Option<Portal> {
             None => groups.push(TileGroup { name: own.group.clone(), tiles: vec![tile] }),
         }
     }
-    let title = title.map_or_else(|| eye.lab.lab.name.to_string(), ToString::to_string);
-    Some(Portal { title, groups })
+    Some(Portal { title: title(eye), groups })
+}
+
+/// The title of the start page.
+pub(super) fn title(eye: Eye<'_>) -> String {
+    let title = eye.lab.portal.as_ref().and_then(|portal| portal.title.as_ref());
+    title.map_or_else(|| eye.lab.lab.name.to_string(), ToString::to_string)
 }
 
 fn tile(eye: Eye<'_>, own: &lab::Tile) -> Tile {

@@ -56,6 +56,11 @@ pub fn status(seen: &Seen) -> Option<PublicStatus> {
         Health::Down => "Something does not work.",
         Health::Degraded | Health::Paused | Health::Pending => "Something is not as it should be.",
     };
-    let title = super::portal(seen, None).map(|portal| portal.title).unwrap_or_default();
-    Some(PublicStatus { title, at: seen.now, health, words: words.to_owned(), rows })
+    Some(PublicStatus {
+        title: super::portal::title(eye),
+        at: seen.now,
+        health,
+        words: words.to_owned(),
+        rows,
+    })
 }

@@ -53,33 +53,36 @@ impl Follower {
         if is_of_the_folder {
             self.keep(&first.checked).await;
         }
-        let mut notice = Notice::default();
+        let (mut notice, mut is_watched) = (Notice::default(), false);
         loop {
-            notice.watch(self.read.as_ref());
-            let asked = tokio::select! {
-                () = tokio::time::sleep(BEAT) => false,
-                () = notice.changed() => false,
-                heard = hang_up.recv() => heard.is_some(),
+            if !is_watched {
+                notice.watch(self.read.as_ref());
+            }
+            let (asked, noticed) = tokio::select! {
+                () = tokio::time::sleep(BEAT) => (false, false),
+                () = notice.changed() => (false, true),
+                heard = hang_up.recv() => (heard.is_some(), false),
             };
-            self.look(asked).await;
+            // What has changed may be a path that leads elsewhere now.
+            is_watched = self.look(asked).await && !noticed;
         }
     }
 
-    /// Looks whether the folder has changed; with `asked`, whether or not it seems so.
-    async fn look(&mut self, asked: bool) {
+    /// Looks whether the folder has changed; with `asked`, whether or not it seems so. Says whether it seemed to be the same.
+    async fn look(&mut self, asked: bool) -> bool {
         let is_same = |read: &Folder| self.stamp.as_ref().is_some_and(|stamp| read.stamp() == *stamp);
         if !asked && self.read.as_ref().is_some_and(is_same) {
-            return;
+            return true;
         }
         let (checked, stamp) = match self.reading().await {
             Reading::Still(checked, stamp) => (checked, stamp),
-            Reading::Changing => return,
+            Reading::Changing => return false,
             Reading::Unreadable(error) => {
                 self.read = None;
                 self.node.refuse(None);
                 let help = "put it back; what ran before runs on until then";
                 self.node.context.conditions.raise("lab", format!("it can not be read: {error}"), help);
-                return;
+                return false;
             }
         };
         let is_news = self.read.as_ref().is_none_or(|read| !checked.folder.same_text(read));
@@ -88,6 +91,7 @@ impl Follower {
             self.change(&checked).await;
         }
         self.read = Some(checked.folder.clone());
+        false
     }
 
     /// The folder, once two readings are the same.
