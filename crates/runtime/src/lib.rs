@@ -23,6 +23,7 @@ pub mod setup;
 mod state;
 mod store;
 mod supervisor;
+mod ticket;
 
 pub use clock::{Clock, Millis};
 pub use condition::{Condition, Conditions};
@@ -37,3 +38,4 @@ pub use service::{Context, Given, LabFolder, Service};
 pub use state::{Lock, LockFault, State};
 pub use store::{Store, StoreFault};
 pub use supervisor::{Phase, Row, Settling, Slot, Supervisor, row};
+pub use ticket::Tickets;

@@ -15,7 +15,6 @@ mod request;
 mod response;
 mod route;
 mod run;
-mod session;
 mod ui;
 mod view;
 

@@ -14,18 +14,20 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use lab::model::ServiceName;
 use runtime::link::each_connection;
-use runtime::{Clock, Context, Fault, Given, Here, Permit, Service, Transport};
+use runtime::{Clock, Context, Fault, Given, Here, Permit, Service, Tickets, Transport};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
 
 use crate::plan::{Plan, plan};
-use crate::session::Sessions;
 use crate::view::Diagnosis;
 
 /// The most connections at once, and how long a request may take to arrive.
 const MAX_CONNECTIONS: usize = 256;
 const HEAD: Duration = Duration::from_secs(10);
+/// How long who opened a one-time link may change something, and how many browsers at once.
+const SESSION: Duration = Duration::from_secs(12 * 3_600);
+const SESSIONS: usize = 32;
 /// The most requests at once for which other machines or much of the system are asked.
 const MAX_ASKING: usize = 4;
 
@@ -41,7 +43,7 @@ pub struct Pages {
 struct Shared {
     here: Here,
     clock: Clock,
-    sessions: Mutex<Sessions>,
+    sessions: Mutex<Tickets>,
     /// Held by requests that ask other machines, or much of the system.
     asking: Semaphore,
     /// The last diagnosis, and when it was made. Held while one is made, so that all who ask for it get the same.
@@ -91,7 +93,7 @@ impl Service for Pages {
         let shared = Shared {
             here: context.here.clone(),
             clock: context.clock.clone(),
-            sessions: Mutex::default(),
+            sessions: Mutex::new(Tickets::new(SESSION, SESSIONS)),
             asking: Semaphore::new(MAX_ASKING),
             diagnosis: AsyncMutex::default(),
             requests: AtomicU64::new(0),
@@ -136,7 +138,7 @@ impl Service for Pages {
 }
 
 impl Shared {
-    fn sessions(&self) -> std::sync::MutexGuard<'_, Sessions> {
+    fn sessions(&self) -> std::sync::MutexGuard<'_, Tickets> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

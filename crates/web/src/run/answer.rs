@@ -122,7 +122,7 @@ impl Shared {
         // Never closed, so that there is always a turn.
         let _turn = if page.asks() { self.asking.acquire().await.ok() } else { None };
         let Some(seen) = self.here.seen().await else { return page::not_yet() };
-        let may_change = self.sessions().holds(head.session.as_deref(), self.clock.steady());
+        let may_change = self.may_change(head);
         let made = match page {
             Page::Portal { text } => {
                 view::portal(&seen, text.as_deref()).map(|view| page::portal(&seen, &view, text.as_deref()))
@@ -200,10 +200,16 @@ impl Shared {
         diagnosis
     }
 
+    /// Whether who asks has opened the pages with a link.
+    fn may_change(&self, head: &Head) -> bool {
+        let secret = head.session.as_deref();
+        secret.is_some_and(|secret| self.sessions().holds(secret, self.clock.steady()))
+    }
+
     /// Somebody opened a one-time link.
     async fn invited(&self, code: &str, head: &Head) -> Response<Body> {
         let session = match self.here.redeem(code) {
-            true => self.sessions().begin(self.clock.steady()),
+            true => self.sessions().make(self.clock.steady()),
             false => None,
         };
         match session {
@@ -220,7 +226,7 @@ impl Shared {
         if !head.is_from_us() {
             return refused("this can only be changed from its own page");
         }
-        if !self.sessions().holds(head.session.as_deref(), self.clock.steady()) {
+        if !self.may_change(head) {
             return refused(
                 "who changes something opens the pages with a link first: `polis setup` on this machine prints one",
             );

@@ -145,7 +145,7 @@ impl Node {
             Question::OverlayAdd { key, value, who } => self.overlay_add(key, value, who).await,
             Question::OverlayRemove { number, who } => self.overlay_remove(number, &who).await,
             Question::Metrics => Reply::Text { text: self.metrics() },
-            Question::Invite => match self.invitations.make(self.context.clock.steady()) {
+            Question::Invite => match self.invitations().make(self.context.clock.steady()) {
                 Some(text) => Reply::Text { text },
                 None => Reply::Fault {
                     what: "the system gives no random numbers".to_owned(),

@@ -1,9 +1,8 @@
 //! This machine, for what shows it in the same process: its questions, its lab, its news.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{broadcast, watch};
 
 use super::Node;
@@ -15,12 +14,6 @@ use crate::setup::Check;
 
 /// How long the disk may take for a page.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// How long an invitation holds, and how many may be open at once: the last ones hold.
-const HOLDS: Duration = Duration::from_secs(3_600);
-const OPEN: usize = 8;
-/// The bytes of a code.
-const CODE: usize = 16;
-
 /// This machine. Before it runs, and in tests of a service, it knows nothing.
 #[derive(Clone, Default)]
 pub struct Here(Arc<OnceLock<Weak<Node>>>);
@@ -94,59 +87,6 @@ impl Here {
 
     /// Takes an invitation: true once for each that was made, if it is not too old.
     pub fn redeem(&self, code: &str) -> bool {
-        self.node().is_some_and(|node| node.invitations.take(code, node.context.clock.steady()))
-    }
-}
-
-/// The codes that open the pages for changes, each once. Only their digests are kept.
-#[derive(Debug, Default)]
-pub(super) struct Invitations(Mutex<Vec<(Duration, [u8; 32])>>);
-
-impl Invitations {
-    /// A new code, at a moment of steady time; none without random numbers.
-    pub(super) fn make(&self, now: Duration) -> Option<String> {
-        let mut bytes = [0; CODE];
-        getrandom::getrandom(&mut bytes).ok()?;
-        let code: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() == OPEN {
-            open.remove(0);
-        }
-        open.push((now, digest(&code)));
-        Some(code)
-    }
-
-    fn take(&self, code: &str, now: Duration) -> bool {
-        let wanted = digest(code);
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(made, _)| now.saturating_sub(*made) < HOLDS);
-        let before = open.len();
-        open.retain(|(_, code)| *code != wanted);
-        open.len() < before
-    }
-}
-
-/// Codes are compared by their digests, so that how long it takes says nothing of the code.
-fn digest(code: &str) -> [u8; 32] {
-    Sha256::digest(code.as_bytes()).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_invitation_is_taken_once_and_not_too_late() {
-        let at = Duration::from_secs;
-        let all = Invitations::default();
-        let (one, other) = (all.make(at(0)).unwrap(), all.make(at(10)).unwrap());
-        assert!(one.len() == 32 && one != other);
-        assert!(!all.take("", at(11)) && !all.take(one.trim_start_matches(char::is_alphanumeric), at(11)));
-        assert!(all.take(&one, at(11)) && !all.take(&one, at(11)));
-        assert!(!all.take(&other, at(3_700)));
-        let first = all.make(at(4_000)).unwrap();
-        let codes: Vec<String> = (0..8).map(|_| all.make(at(4_000)).unwrap()).collect();
-        assert!(!all.take(&first, at(4_001)), "only the last ones hold");
-        assert!(codes.iter().all(|code| all.take(code, at(4_001))));
+        self.node().is_some_and(|node| node.invitations().take(code, node.context.clock.steady()))
     }
 }

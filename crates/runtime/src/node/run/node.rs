@@ -14,7 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
 use super::answers::{Refusals, Way};
-use super::here::{Here, Invitations};
+use super::here::Here;
 use super::own_ports;
 use crate::address::{moving, run::Addresses};
 use crate::clock::Clock;
@@ -32,9 +32,14 @@ use crate::setup::{Check, diagnose};
 use crate::state::State;
 use crate::store::Store;
 use crate::supervisor::Supervisor;
+use crate::ticket::Tickets;
 
 /// How long after a start a machine that has not been heard yet may still be about to answer.
 const FIRST_HEARING: Duration = Duration::from_secs(2);
+
+/// How long an invitation to the pages holds, and how many may be open at once.
+const INVITED: Duration = Duration::from_secs(3_600);
+const INVITATIONS: usize = 8;
 
 /// A machine that runs.
 pub(crate) struct Node {
@@ -54,7 +59,8 @@ pub(crate) struct Node {
     followed: RwLock<Option<Arc<Followed>>>,
     /// The lab folder as it was last read, if it can not be followed.
     refused: Mutex<Option<Arc<Checked>>>,
-    pub(super) invitations: Invitations,
+    /// The codes that open the pages for changes, each once.
+    invitations: Mutex<Tickets>,
     /// The overlay as it was last read: it holds on while it can not be read.
     overlay: Mutex<Vec<Entry>>,
     /// For each service, the machine that was last known to go first with it.
@@ -109,7 +115,7 @@ impl Node {
             addresses: AsyncMutex::default(),
             followed: RwLock::default(),
             refused: Mutex::default(),
-            invitations: Invitations::default(),
+            invitations: Mutex::new(Tickets::new(INVITED, INVITATIONS)),
             overlay: Mutex::default(),
             last_ahead: Mutex::default(),
             applying: AsyncMutex::default(),
@@ -165,6 +171,10 @@ impl Node {
     /// The lab folder can not be followed as it is now, or can be.
     pub(super) fn refuse(&self, checked: Option<Arc<Checked>>) {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = checked;
+    }
+
+    pub(super) fn invitations(&self) -> std::sync::MutexGuard<'_, Tickets> {
+        self.invitations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn refused(&self) -> Option<Arc<Checked>> {
