@@ -387,7 +387,7 @@ mod tests {
     }
 
     fn options() -> Options {
-        Options { runs: &[crate::model::ServiceName::Dns], fetches_lists: false, ..Options::at("2026-11-24") }
+        Options { runs: &[crate::model::ServiceName::Dns], ..Options::at("2026-11-24") }
     }
 
     /// Everything that a check says of a text, as codes and titles.

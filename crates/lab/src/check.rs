@@ -5,6 +5,7 @@ mod apps;
 mod assertions;
 mod backup;
 mod disks;
+mod dns;
 mod machines;
 mod names;
 mod networks;
@@ -39,10 +40,28 @@ pub struct Options {
     pub at: Date,
     /// The services that this version runs; the others are checked and planned, and a warning says so.
     pub runs: &'static [ServiceName],
-    /// Whether its name servers fetch `lists` that are URLs; those that are files, and `rules`, they follow.
-    pub fetches_lists: bool,
+    /// What the name servers say of words that only they understand.
+    pub dns: DnsWords,
     /// All machines are this one, for a demonstration.
     pub demo: Option<Demo>,
+}
+
+/// Judges words of `[dns]`: each says why one can not be followed, and what to do.
+#[derive(Clone, Copy, Debug)]
+pub struct DnsWords {
+    /// A rule of a filter.
+    pub rule: fn(&str) -> Result<(), String>,
+    /// The name of a service that can be blocked.
+    pub service: fn(&str) -> Result<(), String>,
+    /// What rules call a kind of client.
+    pub tag: fn(&str) -> Result<(), String>,
+}
+
+impl Default for DnsWords {
+    /// Everything is fine.
+    fn default() -> Self {
+        Self { rule: |_| Ok(()), service: |_| Ok(()), tag: |_| Ok(()) }
+    }
 }
 
 impl Options {
@@ -52,7 +71,7 @@ impl Options {
     pub fn at(day: &str) -> Self {
         let epoch = || Date::parse("1970-01-01");
         let at = Date::parse(day).or_else(epoch).unwrap_or_else(Date::today);
-        Self { at, runs: ServiceName::ALL, fetches_lists: true, demo: None }
+        Self { at, runs: ServiceName::ALL, dns: DnsWords::default(), demo: None }
     }
 }
 
@@ -210,7 +229,8 @@ fn check_lab(lab: &Lab, folder: &mut Folder, options: &Options, unread: &Unread,
     addresses::check(lab, unread, faults);
     machines::check(lab, unread, faults);
     disks::check(lab, unread, faults);
-    services::check(lab, folder, options, unread, faults);
+    services::check(lab, options, unread, faults);
+    dns::check(lab, folder, options, unread, faults);
     ports::check(lab, stacks, unread, faults);
     apps::check(lab, stacks, unread, faults);
     proxy::check(lab, stacks, unread, faults);

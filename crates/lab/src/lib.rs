@@ -31,8 +31,8 @@ mod tree;
 pub mod value;
 
 pub use check::{
-    Checked, Options, SecretUse, check, counted, recipients, recipients_path, secret_path, secret_uses,
-    summary,
+    Checked, DnsWords, Options, SecretUse, check, counted, recipients, recipients_path, secret_path,
+    secret_uses, summary,
 };
 pub use compose::{Access, Compose, Mount, MountSource, Published, Service};
 pub use coverage::{Column, Covered, Row, coverage, coverage_json, coverage_text};

@@ -4,6 +4,7 @@
 //! the JSON schema, the reference in `docs/` and `polis explain` follow from them and from their comments.
 
 mod apps;
+mod dns;
 mod lookup;
 mod machines;
 mod network;
@@ -11,7 +12,11 @@ mod people;
 mod services;
 
 pub use apps::{App, AppDatabase, DatabaseKind, Login, Serve, Tile};
-pub use lookup::{Party, Placed, ServiceName};
+pub use dns::{
+    Blocking, BlockingMode, CacheSettings, ClientNetworks, Dns, DnsPolicy, Dnssec, Encrypted, QueryLog,
+    QueryLogClients, RateLimit, Rebinding, SafeSearch, UpstreamMode,
+};
+pub use lookup::{Party, Placed, ServiceName, Who};
 pub use machines::{
     DatasetName, Device, Disk, GuestKind, Hardware, Hypervisor, Layout, Link, Machine, Pool, PoolKind, Runs,
     Via, ViaEnd,
@@ -24,8 +29,8 @@ pub use network::{
 pub use people::{About, Naming, Person, Portal, PowerBudget, Site};
 pub use services::{
     Alert, Auth, AuthDefault, Backup, BackupClass, Bastion, CertificateSource, Certificates, Challenge,
-    Dataset, Dns, DockerDiscovery, Drill, GitKind, GitMirror, Logs, Metrics, Notify, Offsite, OffsiteKind,
-    Order, Probe, Proxy, Push, Record, Scrape, Snapshots, Vpn, Watch,
+    Dataset, DockerDiscovery, Drill, GitKind, GitMirror, Logs, Metrics, Notify, Offsite, OffsiteKind, Order,
+    Probe, Proxy, Push, Record, Scrape, Snapshots, Vpn, Watch,
 };
 
 use crate::names::{

@@ -4,15 +4,15 @@
 //! prints as a text that parses to the same value.
 
 mod address;
+mod dns;
 mod moment;
 mod quantity;
 mod secret;
 mod web;
 
 pub use address::{Address, Cidr, Mac, Port, Protocol, SwitchPorts};
+pub use dns::{ForDomain, OwnRecord, RecordName, RecordText, Upstream, UpstreamKind, UpstreamLine, Window};
 pub use moment::{Date, TimeZoneName};
 pub use quantity::{Duration, Power, Rate, Size};
 pub use secret::{PublicKey, SecretRef};
-pub use web::{
-    Domain, Endpoint, HostName, ListSource, Pattern, StorageUrl, Text, Upstream, UpstreamKind, Url, Version,
-};
+pub use web::{Domain, Endpoint, HostName, ListSource, Pattern, StorageUrl, Text, Url, Version};

@@ -51,7 +51,7 @@ fn folder(case: &Path) -> Folder {
 fn options(case: &Path) -> Options {
     let all = Options::at("2026-11-01");
     if name(case).starts_with("not-run-yet") {
-        Options { runs: &[lab::model::ServiceName::Dns], fetches_lists: false, ..all }
+        Options { runs: &[lab::model::ServiceName::Dns], ..all }
     } else {
         all
     }

@@ -58,7 +58,11 @@ fn services<'l>(lab: &'l Lab, wants: &mut BTreeMap<&'l str, Vec<Want>>) {
     use Protocol::{Tcp, Udp};
     for placed in lab.placed() {
         let ports = match placed.service {
-            ServiceName::Dns => vec![Port::one(Udp, 53), Port::one(Tcp, 53)],
+            ServiceName::Dns => {
+                let ways = lab.dns.iter().flat_map(|dns| dns.encrypted.iter());
+                let encrypted = ways.map(|way| Port::one(Tcp, way.port()));
+                [Port::one(Udp, 53), Port::one(Tcp, 53)].into_iter().chain(encrypted).collect()
+            }
             ServiceName::Proxy => vec![Port::one(Tcp, 80), Port::one(Tcp, 443), Port::one(Udp, 443)],
             ServiceName::Vpn => lab.vpn.iter().map(|vpn| Port::one(Udp, vpn.endpoint.port)).collect(),
             ServiceName::Bastion => vec![Port::one(Tcp, 22)],

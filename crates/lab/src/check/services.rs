@@ -7,17 +7,15 @@ use crate::fault::{Code, Fault, Faults};
 use crate::model::{Challenge, Lab, Placed, ServiceName};
 use crate::names::MachineName;
 use crate::read::At;
-use crate::source::{Folder, Span};
-use crate::value::{ListSource, UpstreamKind};
+use crate::source::Span;
 
-pub(super) fn check(lab: &Lab, folder: &Folder, options: &Options, unread: &Unread, faults: &mut Faults) {
+pub(super) fn check(lab: &Lab, options: &Options, unread: &Unread, faults: &mut Faults) {
     for placed in lab.placed() {
         order(lab, &placed, unread, faults);
     }
     for machine in lab.watch.iter().flat_map(|watch| watch.from.iter()) {
         agent(lab, machine, "watches from it", faults);
     }
-    dns(lab, folder, unread, faults);
     certificates(lab, unread, faults);
     watch(lab, unread, faults);
     not_run_yet(lab, options, faults);
@@ -56,74 +54,6 @@ fn agent(lab: &Lab, machine: &At<MachineName>, what: &str, faults: &mut Faults) 
                 .also(table.agent.span(), "said here")
                 .help("name another machine, or let Polis run on this one"),
         );
-    }
-}
-
-fn dns(lab: &Lab, folder: &Folder, unread: &Unread, faults: &mut Faults) {
-    let Some(dns) = &lab.dns else { return };
-    let mut own: Vec<(std::net::IpAddr, Span, String)> = Vec::new();
-    own.extend(
-        dns.address.iter().map(|address| (address.0, address.span(), "the address of [dns]".to_owned())),
-    );
-    for machine in dns.on.iter() {
-        let Some(table) = lab.machines.get(machine.value()) else { continue };
-        let addresses = table.address.iter().flat_map(|addresses| addresses.iter());
-        own.extend(addresses.map(|address| (address.0, address.span(), format!("the address of {machine}"))));
-    }
-    for upstream in dns.upstreams.iter() {
-        match &upstream.kind {
-            UpstreamKind::Plain(server) => {
-                if let Some((_, span, what)) = own.iter().find(|(address, ..)| *address == server.ip()) {
-                    let title = format!("the name server would ask itself: {upstream} is {what}");
-                    let fault =
-                        Fault::new(Code::UpstreamIsSelf, upstream.span(), title).also(*span, "this is it");
-                    faults.push(fault.help("name a server on the internet, such as \"9.9.9.9\""));
-                }
-            }
-            UpstreamKind::Tls(_) | UpstreamKind::Https(_) => {
-                let title = "this version asks name servers only in the clear";
-                let fault = Fault::new(Code::NotInThisVersion, upstream.span(), title);
-                faults.push(fault.help("write an address for now, such as \"9.9.9.9\": an encrypted server is never replaced by a plain one without a word"));
-            }
-        }
-    }
-    if dns.upstreams.is_empty() && dns.upstreams.is_known() && !unread.is_part_of(dns.upstreams.span()) {
-        let fault = Fault::new(Code::MissingKey, dns.upstreams.span(), "there is no upstream to ask");
-        faults.push(fault.help("name at least one server, such as \"9.9.9.9\""));
-    }
-    for (name, source) in &dns.lists {
-        if let ListSource::File(path) = source.value()
-            && !folder.holds(path)
-        {
-            let title = format!("the file of the list {name} is not in the lab folder: `{path}`");
-            let fault = Fault::new(Code::NoSuchFile, source.span(), title);
-            faults.push(fault.help("put it there, or write the URL of a list"));
-        }
-    }
-    rewrites(lab, unread, faults);
-}
-
-fn rewrites(lab: &Lab, unread: &Unread, faults: &mut Faults) {
-    for (name, target) in lab.dns.iter().flat_map(|dns| dns.rewrites.iter()) {
-        let text = target.as_str();
-        let alias = crate::value::Domain::parse(text);
-        let is_address = text.parse::<std::net::IpAddr>().is_ok();
-        if !is_address && alias.is_none() {
-            let title = format!("`{target}` is neither an address nor a name");
-            let fault = Fault::new(Code::BadValue, target.span(), title);
-            faults.push(fault.help("a rewrite answers an address, such as \"10.10.50.4\", or another name"));
-        } else if text == name.as_str() {
-            let fault = Fault::new(Code::BadValue, target.span(), format!("{name} is rewritten to itself"));
-            faults.push(fault.help("write what it should answer instead"));
-        } else if let Some(alias) = alias.filter(|alias| !is_address && !alias.is_in(&lab.lab.domain))
-            && !unread.is_in(&["lab"])
-        {
-            let title = format!(
-                "this version answers a rewrite to an address or to a name of the lab, not to {alias}"
-            );
-            let fault = Fault::new(Code::NotInThisVersion, target.span(), title);
-            faults.push(fault.help("write an address for now"));
-        }
     }
 }
 
@@ -214,12 +144,7 @@ fn written(lab: &Lab) -> Vec<(ServiceName, Span)> {
 
 fn not_run_yet(lab: &Lab, options: &Options, faults: &mut Faults) {
     let missing = written(lab).into_iter().filter(|(service, _)| !options.runs.contains(service));
-    let mut places: Vec<(Span, String)> =
-        missing.map(|(service, span)| (span, service.to_string())).collect();
-    if let Some(dns) = lab.dns.as_ref().filter(|_| !options.fetches_lists) {
-        let far = dns.lists.iter().filter(|(_, source)| matches!(source.value(), ListSource::Url(_)));
-        places.extend(far.map(|(name, source)| (source.span(), format!("dns: the list {name} from a URL"))));
-    }
+    let places: Vec<(Span, String)> = missing.map(|(service, span)| (span, service.to_string())).collect();
     let words: Vec<String> = places.iter().map(|(_, word)| word.clone()).collect();
     let title = format!("this version checks and plans, and does not run yet: {}", words.join(", "));
     let fault = at_places(Code::NotRunYet, title, places);

@@ -158,8 +158,12 @@ codes! {
     DiesTogether = "dies-together", Warning;
     /// A name server is told to ask itself.
     UpstreamIsSelf = "upstream-is-self", Error;
-    /// The value is understood, and this version can not carry it out.
-    NotInThisVersion = "not-in-this-version", Error;
+    /// A policy of the name servers is for somebody that nothing in the lab is called.
+    NoSuchClient = "no-such-client", Error;
+    /// A policy names a list that is not in `[dns.lists]`.
+    NoSuchList = "no-such-list", Error;
+    /// Two policies are for the same clients at the same times: nothing says which of them is followed.
+    PolicyUnclear = "policy-unclear", Error;
     /// The lab has services that this version checks and plans, and does not run yet.
     NotRunYet = "not-run-yet", Warning;
     /// A secret that a service needs is not in the lab's folder of secrets.

@@ -108,14 +108,17 @@ pub(super) fn names(lab: &Lab) -> Vec<Name> {
         names.extend(app_name(lab, name, app));
     }
     if let Some(dns) = &lab.dns {
-        for (pattern, target) in &dns.rewrites {
-            let answer = match target.as_str().parse() {
-                Ok(address) => Answer::Addresses(vec![address]),
-                Err(_) => match Domain::parse(target.as_str()) {
-                    Some(domain) => Answer::Alias(domain),
-                    None => continue,
-                },
+        for (pattern, targets) in &dns.rewrites {
+            let addresses: Vec<IpAddr> =
+                targets.iter().filter_map(|target| target.as_str().parse().ok()).collect();
+            let alias = targets.iter().find_map(|target| Domain::parse(target.as_str()));
+            let answer = match (addresses.is_empty(), alias) {
+                (false, _) => Answer::Addresses(addresses),
+                // Its own name, and the types that stay with upstreams, answer nothing of the lab's.
+                (true, Some(alias)) if alias.to_string() != pattern.as_str() => Answer::Alias(alias),
+                (true, _) => continue,
             };
+            let target = targets;
             names.push(everywhere(pattern.as_str().to_owned(), Owner::Rewrite, answer, vec![target.span()]));
         }
     }

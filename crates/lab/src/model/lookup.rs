@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 
 use super::{Device, Lab, Machine, Order, Router, Zone};
-use crate::names::{AppName, DeviceName, MachineName, PartyName, RouterName, ZoneName};
+use crate::names::{
+    AppName, DeviceName, MachineName, PartyName, PersonName, RouterName, ZoneName, why_no_label,
+};
 use crate::read::At;
 use crate::source::Span;
-use crate::value::{Address, Domain, Power};
+use crate::value::{Address, Domain, Mac, Power};
 
 /// What a name on either side of a rule stands for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,7 +115,42 @@ pub struct Placed<'l> {
     pub address: Option<&'l At<Address>>,
 }
 
+/// Whom a policy of the name servers is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Who<'l> {
+    /// All of a zone.
+    Zone(&'l ZoneName),
+    /// A network.
+    Network(ipnet::IpNet),
+    /// An address.
+    Address(IpAddr),
+    /// Whatever has this MAC address.
+    Mac(Mac),
+    /// A device, by its addresses and its MAC address.
+    Device(&'l DeviceName),
+    /// A machine, by its addresses.
+    Machine(&'l MachineName),
+    /// A person: their devices, the zones that are theirs alone, and what they are known by.
+    Person(&'l PersonName),
+    /// A client that says this name over TLS or HTTPS.
+    Id(String),
+}
+
 impl Lab {
+    /// Whom a word in the `who` of a policy means.
+    pub fn who<'l>(&'l self, word: &str) -> Option<Who<'l>> {
+        if let Some(id) = word.strip_prefix("id:") {
+            return why_no_label(id).is_none().then(|| Who::Id(id.to_owned()));
+        }
+        let named = self.zones.key(word).map(Who::Zone);
+        let named = named.or_else(|| self.devices.key(word).map(Who::Device));
+        let named = named.or_else(|| self.machines.key(word).map(Who::Machine));
+        let named = named.or_else(|| self.people.key(word).map(Who::Person));
+        let address = || word.parse().ok().map(Who::Address);
+        let network = || word.parse::<ipnet::IpNet>().ok().map(|net| Who::Network(net.trunc()));
+        named.or_else(address).or_else(network).or_else(|| Mac::parse(word).map(Who::Mac))
+    }
+
     /// The full name of `host` in the lab's domain; of an empty host, the domain.
     pub fn name_of(&self, host: &str) -> Domain {
         self.lab.domain.under(host)

@@ -1,6 +1,6 @@
 //! Machines, their disks and pools, and devices.
 
-use crate::names::{Label, MachineName, Noun, ZoneName, why_no_label};
+use crate::names::{Label, MachineName, Noun, PersonName, ZoneName, why_no_label};
 use crate::print::Toml;
 use crate::read::{
     At, FromText, Map, MapKey, Number, OneOrMany, Reader, Shape, TextInfo, Value, Wrong, choice, read_text,
@@ -227,6 +227,8 @@ table! {
         address | "addresses": OneOrMany<Address> = optional("its router gives it one, and it has no name");
         /// Its MAC address.
         mac: Mac = optional("it is known by its address only");
+        /// Whose it is: the policies of its person are followed for it.
+        of: PersonName = optional("it is nobody's");
         /// Ports that other zones may use if their row lists `users`.
         offers: Vec<At<Port>> = default(Vec::new());
     }

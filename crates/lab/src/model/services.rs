@@ -3,31 +3,10 @@
 use crate::model::DatasetName;
 use crate::names::{Label, MachineName};
 use crate::read::{At, Map, Number, OneOrMany, choice, table};
-use crate::value::{
-    Address, Duration, Endpoint, HostName, ListSource, Pattern, Rate, SecretRef, StorageUrl, Text, Upstream,
-    Url,
-};
+use crate::value::{Address, Duration, Endpoint, HostName, Rate, SecretRef, StorageUrl, Text, Url};
 
 /// An order of machines: the first serves, the next takes over.
 pub type Order = OneOrMany<MachineName>;
-
-table! {
-    /// The name servers: they answer the lab's names and forward the rest.
-    pub struct Dns {
-        /// Where they run.
-        on: Order = required;
-        /// The address that clients ask, which moves between the machines.
-        address: Address = optional("that of the machine");
-        /// The name servers on the internet that the rest is asked of.
-        upstreams: Vec<At<Upstream>> = required;
-        /// Lists of names to block, by a name of your choice.
-        lists: Map<Label, ListSource> = default(Map::default());
-        /// Rules of your own, in the language of AdGuard's DNS filters.
-        rules: Vec<At<Text>> = default(Vec::new());
-        /// Names with another answer: an address, or another name.
-        rewrites: Map<Pattern, Text> = default(Map::default());
-    }
-}
 
 table! {
     /// The reverse proxy in front of the apps.

@@ -57,7 +57,7 @@ macro_rules! table {
             }
 
             fn shape() -> $crate::read::Shape {
-                match Self::INFO.short.and_then(|short| Self::INFO.field(short)) {
+                match Self::INFO.short.and_then(|short| Self::INFO.field(&$crate::read::key_of(short))) {
                     Some(short) => $crate::read::Shape::Short(Self::INFO, Box::new((short.shape)())),
                     None => $crate::read::Shape::Table(Self::INFO),
                 }
@@ -162,7 +162,7 @@ impl<'n> Fields<'n> {
             (Kind::Broken, _) => return None,
             (_, Some(short)) => {
                 let entry = Entry { key: node.span, node: node.clone() };
-                Cow::Owned(Table::of([(short.to_owned(), entry)]))
+                Cow::Owned(Table::of([(super::key_of(short).into_owned(), entry)]))
             }
             (_, None) => {
                 let key = info.fields.first().map(super::FieldInfo::key).unwrap_or_default();

@@ -136,7 +136,14 @@ impl Cidr {
 
 /// A MAC address (IEEE 802 EUI-48).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mac([u8; 6]);
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// The address, if the text is one.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::from_text(text).ok()
+    }
+}
 
 impl FromText for Mac {
     const INFO: TextInfo =

@@ -124,6 +124,14 @@ impl Duration {
         Self { months, millis: 0 }
     }
 
+    /// Parses `30m`.
+    ///
+    /// # Errors
+    /// Says what is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Self::from_text(text).map_err(|wrong| wrong.why)
+    }
+
     /// Its length in milliseconds, a month being taken for 30.4375 days: for comparing, not for calendars.
     pub fn approximate_millis(self) -> u64 {
         u64::from(self.months) * (DAY / 16 * 487) + self.millis
@@ -240,6 +248,11 @@ const SIZE_UNITS: [(&str, u64); 9] = [
 ];
 
 impl Size {
+    /// So many MiB.
+    pub const fn mebibytes(count: u32) -> Self {
+        Self((count as u64) << 20)
+    }
+
     /// Parses `8 GB`.
     ///
     /// # Errors

@@ -1,12 +1,12 @@
 //! Names on the network, URLs, and texts with little form of their own.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::address::parse_port;
 use crate::names::why_no_label;
 use crate::read::{FromText, TextInfo, UNKNOWN, Wrong, text_keys, text_values};
 
-text_values!(Domain, HostName, Url, Endpoint, Upstream, ListSource, StorageUrl, Version, Text, Pattern);
+text_values!(Domain, HostName, Url, Endpoint, ListSource, StorageUrl, Version, Text, Pattern);
 text_keys!(Pattern);
 
 macro_rules! plain_text {
@@ -149,7 +149,7 @@ impl Url {
     }
 }
 
-fn host_and_port(authority: &str, default: u16) -> Result<(String, u16), Wrong> {
+pub(super) fn host_and_port(authority: &str, default: u16) -> Result<(String, u16), Wrong> {
     if authority.contains('@') {
         let wrong = Wrong::new("a name and a password do not belong in a URL");
         return Err(Wrong {
@@ -232,60 +232,6 @@ impl FromText for Endpoint {
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.to_text())
-    }
-}
-
-/// A name server that queries are forwarded to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
-    text: String,
-    /// How it is spoken to.
-    pub kind: UpstreamKind,
-}
-
-/// How a name server is spoken to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UpstreamKind {
-    /// In the clear, over UDP and TCP (RFC 1035).
-    Plain(SocketAddr),
-    /// Over TLS (RFC 7858), at `host:port`.
-    Tls(Endpoint),
-    /// Over HTTPS (RFC 8484).
-    Https(Url),
-}
-
-impl FromText for Upstream {
-    const INFO: TextInfo = TextInfo::new("a name server", "9.9.9.9", None);
-
-    fn from_text(text: &str) -> Result<Self, Wrong> {
-        let kind = match text.split_once("://") {
-            Some(("tls", rest)) => {
-                let (host, port) = host_and_port(rest, 853)?;
-                UpstreamKind::Tls(Endpoint { host, port })
-            }
-            Some(("https", _)) => UpstreamKind::Https(Url::from_text(text)?),
-            Some((scheme, _)) => {
-                let wrong = Wrong::new(format!("there is no way to ask a name server over `{scheme}`"));
-                return Err(wrong.help("write an address, `tls://NAME` or `https://NAME/dns-query`"));
-            }
-            None => UpstreamKind::Plain(match text.parse::<IpAddr>() {
-                Ok(address) => SocketAddr::new(address, 53),
-                Err(_) => text.parse().map_err(|_| {
-                    Wrong::new("a name server is given by its address: its name could not be looked up")
-                })?,
-            }),
-        };
-        Ok(Self { text: text.to_owned(), kind })
-    }
-
-    fn to_text(&self) -> String {
-        self.text.clone()
-    }
-}
-
-impl std::fmt::Display for Upstream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.text)
     }
 }
 
@@ -491,10 +437,6 @@ mod tests {
                 ("https://a b", "there is a space in it"),
                 ("https://", "it is empty"),
             ],
-        );
-        check::<Upstream>(
-            &["9.9.9.9", "9.9.9.9:5353", "tls://dns.quad9.net", "https://dns.quad9.net/dns-query"],
-            &[("dns.quad9.net", "a name server is given by its address: its name could not be looked up")],
         );
         check::<Endpoint>(
             &["vpn.lab.example.net:51820", "[fd00::1]:53"],
