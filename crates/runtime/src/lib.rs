@@ -5,9 +5,11 @@
 //! [`Clock`]'s: nobody asks the system for it.
 
 pub mod address;
+pub mod authority;
 pub mod clock;
 pub mod compare;
 mod condition;
+pub mod demo;
 mod event;
 mod fault;
 pub mod helper;

@@ -12,6 +12,7 @@ use lab::Follows;
 use lab::model::{Lab, ServiceName};
 use lab::names::MachineName;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::condition::Conditions;
@@ -142,4 +143,16 @@ pub trait Service: Sized + Send + Sync + 'static {
 
     /// What there is to see.
     fn view(&self) -> Self::View;
+
+    /// Answers a question that only this service understands, asked by a page or a command of this machine.
+    ///
+    /// # Errors
+    /// If it can not, with what to do.
+    fn ask(&self, question: Value) -> impl Future<Output = Result<Value, Fault>> + Send {
+        let _ = question;
+        std::future::ready(Err(Fault {
+            what: format!("{} answers no questions", Self::NAME),
+            help: "the other side may be of another version: ask again once both are of the same".to_owned(),
+        }))
+    }
 }

@@ -1,11 +1,11 @@
 //! The state folder of a machine: where what is kept, who has it now, and what time it was at least.
 //!
-//! `machine.key`, `ground.db`, `record.db`, `lab/` (the last good copy of the lab folder), `clock` and
+//! `machine.key`, `authority.json`, `ground.db`, `record.db`, `lab/` (the last good copy of the lab folder), `clock` and
 //! `derived/` (may be deleted at any time).
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -117,12 +117,21 @@ impl State {
 /// Replaces a file at once: it is never half written. The draft is made anew, because somebody else who may write to the
 /// folder could have put a link there.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    replace_with(path, bytes, 0o666)
+}
+
+/// The same, with a file that nobody else may read.
+pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    replace_with(path, bytes, 0o600)
+}
+
+fn replace_with(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
     let draft = path.with_extension("new");
     match std::fs::remove_file(&draft) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = File::create_new(&draft)?;
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&draft, path)

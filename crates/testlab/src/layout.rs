@@ -96,9 +96,10 @@ impl Layout {
         layout.hosts = hosts(lab, &layout)?;
         layout.routers = routers(lab, &layout);
         if let Some(dns) = &lab.dns {
-            let plain = dns.upstreams.iter().filter_map(|upstream| match upstream.kind {
-                UpstreamKind::Plain(address) => Some(address.ip()),
-                _ => None,
+            let servers = dns.upstreams.iter().flat_map(|line| &line.servers);
+            let plain = servers.filter_map(|server| match server.kind {
+                UpstreamKind::Plain(address) | UpstreamKind::Tcp(address) => Some(address.ip()),
+                UpstreamKind::Tls(..) | UpstreamKind::Https(_) => None,
             });
             layout.upstreams = plain.collect();
         }

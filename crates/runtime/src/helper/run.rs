@@ -362,8 +362,10 @@ fn listen(transport: Transport, at: SocketAddr, moves: bool) -> std::io::Result<
     if at.is_ipv6() {
         sockopt::set_ipv6_v6only(socket.as_fd(), !at.ip().is_unspecified())?;
     }
-    if transport == Transport::Tcp {
-        sockopt::set_socket_reuseaddr(socket.as_fd(), true)?;
+    match transport {
+        Transport::Tcp => sockopt::set_socket_reuseaddr(socket.as_fd(), true)?,
+        // A service may have a socket for each of its threads; the kernel lets nobody of another user in between.
+        Transport::Udp => sockopt::set_socket_reuseport(socket.as_fd(), true)?,
     }
     match at {
         _ if !moves => {}

@@ -83,6 +83,13 @@ pub enum Question {
         /// Who removes it.
         who: String,
     },
+    /// Ask one of your services what only it understands.
+    Service {
+        /// Which.
+        service: String,
+        /// What, in its own words.
+        question: serde_json::Value,
+    },
     /// Your measurements, as Prometheus reads them.
     Metrics,
     /// Make a code that opens the pages for changes once, for whoever may use the control socket.
@@ -137,6 +144,11 @@ pub enum Reply {
     Overlay {
         /// Oldest first.
         entries: Vec<Entry>,
+    },
+    /// To `service`.
+    Service {
+        /// What the service says.
+        answer: serde_json::Value,
     },
     /// To `metrics`, and the code to `invite`.
     Text {

@@ -433,7 +433,7 @@ mod tests {
     use crate::state::tests::Scratch;
 
     fn options() -> Options {
-        Options { runs: &[lab::model::ServiceName::Dns], fetches_lists: false, ..Options::at("2026-11-24") }
+        Options { runs: &[lab::model::ServiceName::Dns], ..Options::at("2026-11-24") }
     }
 
     fn free(_: Transport, _: SocketAddr) -> Seat {

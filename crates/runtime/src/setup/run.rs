@@ -180,12 +180,16 @@ async fn disk(folder: PathBuf) -> Check {
 /// The servers that names are asked of, or those that would be proposed.
 fn upstreams(given: &Given<'_>) -> Vec<SocketAddr> {
     let plain = |kind: &UpstreamKind| match kind {
-        UpstreamKind::Plain(at) => Some(*at),
-        UpstreamKind::Tls(_) | UpstreamKind::Https(_) => None,
+        UpstreamKind::Plain(at) | UpstreamKind::Tcp(at) => Some(*at),
+        UpstreamKind::Tls(..) | UpstreamKind::Https(_) => None,
     };
-    let own = given.lab.dns.iter().flat_map(|dns| dns.upstreams.iter());
+    let dns = || given.lab.dns.iter();
+    let general = dns().flat_map(|dns| dns.upstreams.iter()).filter(|line| line.domains.is_empty());
+    let bootstrap = dns().flat_map(|dns| &dns.bootstrap).flat_map(|servers| servers.iter());
+    // Where all are encrypted, those count that look up their names.
+    let own = general.flat_map(|line| &line.servers).chain(bootstrap.map(lab::read::At::value));
     let own: Vec<SocketAddr> = own.filter_map(|upstream| plain(&upstream.kind)).take(MAX_UPSTREAMS).collect();
-    if given.lab.dns.is_some() {
+    if !own.is_empty() {
         return own;
     }
     let proposed = ask::UPSTREAMS.iter().filter_map(|upstream| upstream.parse::<IpAddr>().ok());

@@ -94,7 +94,15 @@ impl Supervisor {
     pub fn view(&self, service: &str) -> Option<Value> {
         self.slots.iter().find(|slot| slot.0.name().word() == service).and_then(|slot| slot.0.view())
     }
+
+    /// Asks a service what only it understands; none if it does not run.
+    pub fn ask(&self, service: &str, question: Value) -> Option<Asked> {
+        self.slots.iter().find(|slot| slot.0.name().word() == service).and_then(|slot| slot.0.ask(question))
+    }
 }
+
+/// An answer of a service that is still to come.
+pub(crate) type Asked = Pin<Box<dyn Future<Output = Result<Value, Fault>> + Send>>;
 
 trait AnySlot: Send + Sync {
     fn name(&self) -> ServiceName;
@@ -106,6 +114,7 @@ trait AnySlot: Send + Sync {
     ) -> Option<oneshot::Receiver<()>>;
     fn runs(&self) -> ServiceRuns;
     fn view(&self) -> Option<Value>;
+    fn ask(&self, question: Value) -> Option<Asked>;
 }
 
 /// The plan that a service is to have, with a number that grows: a plan may change while one is being carried out.
@@ -206,6 +215,11 @@ impl<S: Service> AnySlot for Own<S> {
     fn view(&self) -> Option<Value> {
         let service = lock(&self.shared).running.as_ref().map(|(service, _)| Arc::clone(service))?;
         calm(|| serde_json::to_value(service.view()).ok()).ok()?
+    }
+
+    fn ask(&self, question: Value) -> Option<Asked> {
+        let service = lock(&self.shared).running.as_ref().map(|(service, _)| Arc::clone(service))?;
+        Some(Box::pin(async move { service.ask(question).await }))
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::Node;
 use crate::event::Event;
+use crate::fault::Fault;
 use crate::link::run::{Answers, Asker};
 use crate::link::{Question, Reply, Status};
 use crate::node::metrics;
@@ -144,6 +145,10 @@ impl Node {
             },
             Question::OverlayAdd { key, value, who } => self.overlay_add(key, value, who).await,
             Question::OverlayRemove { number, who } => self.overlay_remove(number, &who).await,
+            Question::Service { service, question } => match self.ask_service(&service, question).await {
+                Ok(answer) => Reply::Service { answer },
+                Err(fault) => Reply::Fault { what: fault.what, help: fault.help },
+            },
             Question::Metrics => Reply::Text { text: self.metrics() },
             Question::Invite => match self.invitations().make(self.context.clock.steady()) {
                 Some(text) => Reply::Text { text },
@@ -161,6 +166,22 @@ impl Node {
                 help: "end it first: `systemctl stop polis`".to_owned(),
             },
             question => self.tell(question).await,
+        }
+    }
+
+    /// What a service of this machine says to a question that only it understands.
+    pub(super) async fn ask_service(
+        &self,
+        service: &str,
+        question: serde_json::Value,
+    ) -> Result<serde_json::Value, Fault> {
+        let asked = self.supervisor().ask(service, question);
+        match asked {
+            Some(asked) => asked.await,
+            None => Err(Fault {
+                what: format!("{service} does not run on this machine"),
+                help: "`polis status` says what runs where; ask there".to_owned(),
+            }),
         }
     }
 
