@@ -1,47 +1,81 @@
 //! What a machine's name server must know: what follows from the lab file, ready to be looked up.
 
+mod local;
+mod policy;
+mod words;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use ipnet::IpNet;
-use lab::Answer;
-use lab::model::ServiceName;
+use lab::model::{BlockingMode, Dns, Dnssec, Encrypted, ServiceName, UpstreamMode};
 use lab::names::ZoneName;
-use lab::value::{ListSource, UpstreamKind};
+use lab::value::{ForDomain, ListSource, Upstream, UpstreamKind, UpstreamLine};
 use runtime::Given;
 
-use crate::wire::{self, Name, ReverseName};
+pub(crate) use local::{Record, Records, is_local};
+pub(crate) use policy::{Called, Match, Policy, list_id};
+pub(crate) use words::source;
+
+use crate::wire::{Code, Name};
 
 /// Where the name server listens unless it is told otherwise.
 const PORT: u16 = 53;
-
-/// A list of names to block: what it is called and where it comes from. What stands in it is loaded when the
-/// plan is taken up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct List {
-    /// Its name in the lab file.
-    pub name: String,
-    /// A file of the lab folder, or a URL.
-    pub source: ListSource,
-}
+/// Who looks up the names of encrypted upstreams where the lab names no plain server.
+const BOOTSTRAP: [IpAddr; 2] =
+    [IpAddr::V4(std::net::Ipv4Addr::new(9, 9, 9, 9)), IpAddr::V4(std::net::Ipv4Addr::new(1, 1, 1, 1))];
 
 /// Everything that a name server of the lab needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// Where it listens.
+    /// Where it listens, over UDP and TCP.
     pub listen: Vec<SocketAddr>,
-    /// The servers that the rest is asked of, in this order.
-    pub upstreams: Vec<SocketAddr>,
-    /// The lists whose names are blocked.
-    pub lists: Vec<List>,
-    /// The lab's own rules, as they are written.
-    pub rules: Vec<String>,
-    /// Rules that were added by a click or a command.
-    pub overlay: Vec<String>,
+    /// Where it listens over TLS, and over HTTPS.
+    pub tls: Vec<SocketAddr>,
+    /// See there.
+    pub https: Vec<SocketAddr>,
+    /// The machine that it is for.
+    pub machine: String,
+    /// The name that clients know it by, for its certificate.
+    pub server_name: String,
+    /// Whom it asks: the first group for everybody, others for policies with upstreams of their own.
+    pub groups: Vec<Group>,
+    /// Everything that rules come from. A rule's list is its number here.
+    pub sources: Vec<Source>,
+    /// What is done for whom: the first is for everybody that no other one says.
+    pub(crate) policies: Vec<Policy>,
+    /// Names for clients, as rules may say them.
+    pub(crate) called: Vec<Called>,
+    /// Who may ask.
+    pub(crate) clients: Clients,
+    /// What blocked names answer.
+    pub(crate) blocking: Blocking,
+    /// How answers are kept.
+    pub(crate) cache: CacheRules,
+    /// Whether answers are checked against signatures.
+    pub validates: bool,
+    /// Domains that are not checked.
+    pub(crate) insecure: Vec<Name>,
+    /// Domains whose answers may have private addresses; none if all may.
+    pub(crate) rebinding: Option<Vec<Name>>,
+    /// How often lists are fetched.
+    pub refresh: Duration,
+    /// What is written down of questions.
+    pub log: LogRules,
+    /// The lab's time zone, for policies with times.
+    pub timezone: String,
     /// The lab's domain.
     pub(crate) domain: Name,
     pub(crate) names: HashMap<Name, Records>,
-    pub(crate) wildcards: HashMap<Name, Records>,
+    /// Names with another answer than upstreams have.
+    pub(crate) rewrites: HashMap<Name, Rewrite>,
+    /// The same for everything under a name.
+    pub(crate) wild_rewrites: HashMap<Name, Rewrite>,
+    /// More records: type and what stands in each, in wire form.
+    pub(crate) records: HashMap<Name, Vec<(u16, Vec<u8>)>>,
+    /// The same for everything under a name.
+    pub(crate) wild_records: HashMap<Name, Vec<(u16, Vec<u8>)>>,
     pub(crate) reverses: HashMap<IpAddr, Vec<Name>>,
     /// The lab's networks, and the number of the zone that each belongs to.
     pub(crate) networks: Vec<(IpNet, usize)>,
@@ -49,25 +83,112 @@ pub struct Plan {
     zones: Vec<String>,
 }
 
-/// What one name answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Records {
-    pub(crate) everywhere: Record,
-    /// Instead of it, for clients in the zone of that number.
-    pub(crate) by_zone: Vec<(usize, Record)>,
+/// Servers that are asked together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Group {
+    /// The policy that it is for; empty for everybody.
+    pub name: String,
+    /// Whom to ask for what.
+    pub lines: Vec<UpstreamLine>,
+    /// Which of several.
+    pub mode: Option<UpstreamMode>,
+    /// Who is asked when nobody had an answer.
+    pub fallback: Vec<Upstream>,
+    /// Who looks up the names of the others.
+    pub bootstrap: Vec<SocketAddr>,
+    /// How long a question may take.
+    pub timeout: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Record {
-    /// These addresses; none for a name that only has others under it.
-    Addresses(Vec<IpAddr>),
-    Alias(Name),
+/// Where rules come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// What people call it.
+    pub name: String,
+    /// What it is.
+    pub of: SourceKind,
 }
 
-impl Default for Record {
+/// What rules come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceKind {
+    /// A list of names to block.
+    Block(ListSource),
+    /// A list of names that nothing blocks.
+    Allow(ListSource),
+    /// Rules of the lab file or of a click.
+    Rules(Vec<String>),
+    /// The domains of a service.
+    Service(String),
+}
+
+/// Who may ask, besides zones and private networks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Clients {
+    pub(crate) allow: Vec<IpNet>,
+    pub(crate) deny: Vec<IpNet>,
+    pub(crate) without_limit: Vec<IpNet>,
+    /// Questions a second.
+    pub(crate) per_second: u32,
+}
+
+/// What blocked names answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Blocking {
+    pub(crate) mode: BlockingMode,
+    pub(crate) addresses: Vec<IpAddr>,
+    /// How long it may be kept, in seconds.
+    pub(crate) ttl: u32,
+}
+
+impl Default for Blocking {
     fn default() -> Self {
-        Self::Addresses(Vec::new())
+        Self { mode: BlockingMode::Default, addresses: Vec::new(), ttl: 10 }
     }
+}
+
+/// How answers are kept; times in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct CacheRules {
+    pub(crate) bytes: usize,
+    pub(crate) shortest: u32,
+    pub(crate) longest: u32,
+    pub(crate) stale: u32,
+    pub(crate) prefetch: bool,
+}
+
+impl Default for CacheRules {
+    fn default() -> Self {
+        Self { bytes: 16 << 20, shortest: 0, longest: 86_400, stale: 86_400, prefetch: true }
+    }
+}
+
+/// What is written down of questions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogRules {
+    /// For how long.
+    pub keep: Duration,
+    /// The most bytes.
+    pub bytes: u64,
+    /// Whether clients stand in it by their network only.
+    pub is_anonymous: bool,
+    /// Whether nothing is written.
+    pub is_off: bool,
+}
+
+impl Default for LogRules {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(30 * 86_400), bytes: 256 << 20, is_anonymous: false, is_off: false }
+    }
+}
+
+/// What a name answers instead of what upstreams say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Rewrite {
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) alias: Option<Name>,
+    /// Types that are asked of upstreams all the same.
+    pub(crate) keeps: Vec<u16>,
 }
 
 /// The plan of a machine; none if the lab does not say that it runs a name server.
@@ -81,44 +202,124 @@ pub fn plan(given: &Given<'_>) -> Option<Plan> {
         let number = zones.get(name).copied().unwrap_or(usize::MAX);
         zone.cidr.iter().map(move |cidr| (cidr.0, number))
     });
-    let lists = dns.lists.iter();
-    let lists =
-        lists.map(|(name, source)| List { name: name.as_str().to_owned(), source: source.value().clone() });
-    let overlay = given.overlay.iter().filter(|entry| entry.key == "dns.rules");
     let mut plan = Plan {
-        listen: given.listen.map_or_else(|| listen(given), |at| vec![at]),
-        upstreams: dns.upstreams.iter().filter_map(|upstream| plain(&upstream.kind)).collect(),
-        lists: lists.collect(),
-        rules: dns.rules.iter().map(|rule| rule.as_str().to_owned()).collect(),
-        overlay: overlay.map(|entry| entry.value.clone()).collect(),
+        listen: given.listen.map_or_else(|| listen(given, PORT), |at| vec![at]),
+        machine: given.machine.to_string(),
+        server_name: lab.name_of("dns").to_string(),
         domain: Name::parse(lab.lab.domain.as_str())?,
         networks: networks.collect(),
         zones: lab.zones.keys().map(|name| name.as_str().to_owned()).collect(),
+        refresh: seconds(dns.refresh.approximate_millis()),
+        timezone: lab.lab.timezone.as_str().to_owned(),
+        validates: *dns.dnssec == Dnssec::Validate,
+        insecure: dns.insecure.iter().filter_map(|name| Name::parse(name.as_str())).collect(),
         ..Plan::default()
     };
-    for name in &follows.names {
-        let by_zone =
-            name.by_zone.iter().filter_map(|(zone, answer)| Some((*zones.get(zone)?, record(answer)?)));
-        let Some(everywhere) = record(&name.answer) else { continue };
-        let records = Records { everywhere, by_zone: by_zone.collect() };
-        match name.name.strip_prefix("*.") {
-            Some(parent) => plan.wildcards.extend(Name::parse(parent).map(|parent| (parent, records))),
-            None => plan.names.extend(Name::parse(&name.name).map(|name| (name, records))),
+    if given.listen.is_none() {
+        for way in dns.encrypted.iter() {
+            let at = listen(given, way.port());
+            match **way {
+                Encrypted::Tls => plan.tls = at,
+                Encrypted::Https => plan.https = at,
+            }
         }
     }
-    plan.add_empty_names();
+    settings(&mut plan, dns);
+    names(&mut plan, given, &zones);
+    own_records(&mut plan, dns);
     for reverse in &follows.reverses {
         if let Some(name) = Name::parse(reverse.name.as_str()) {
             plan.reverses.entry(reverse.address).or_default().push(name);
         }
     }
+    policy::add(&mut plan, lab, dns, given.overlay);
     Some(plan)
 }
 
+fn seconds(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn whole_seconds(duration: lab::value::Duration) -> u32 {
+    u32::try_from(duration.approximate_millis() / 1000).unwrap_or(u32::MAX)
+}
+
+fn settings(plan: &mut Plan, dns: &Dns) {
+    let nets = |list: &[lab::read::At<lab::value::Cidr>]| list.iter().map(|cidr| cidr.0).collect::<Vec<_>>();
+    plan.clients.per_second = 1000;
+    if let Some(limit) = &dns.limit {
+        plan.clients.per_second = u32::try_from(limit.per_second.0).unwrap_or(u32::MAX);
+        plan.clients.without_limit = nets(&limit.exempt);
+    }
+    if let Some(clients) = &dns.clients {
+        (plan.clients.allow, plan.clients.deny) = (nets(&clients.allow), nets(&clients.deny));
+    }
+    if let Some(blocking) = &dns.blocking {
+        let addresses = blocking.addresses.iter().flat_map(|all| all.iter()).map(|address| address.0);
+        plan.blocking = Blocking {
+            mode: *blocking.mode,
+            addresses: addresses.collect(),
+            ttl: whole_seconds(*blocking.ttl),
+        };
+    }
+    if let Some(cache) = &dns.cache {
+        plan.cache = CacheRules {
+            bytes: usize::try_from(cache.size.0).unwrap_or(usize::MAX),
+            shortest: cache.shortest.as_ref().map_or(0, |time| whole_seconds(**time)),
+            longest: whole_seconds(*cache.longest),
+            stale: whole_seconds(*cache.stale),
+            prefetch: *cache.prefetch,
+        };
+    }
+    plan.rebinding = match &dns.rebinding {
+        Some(rebinding) if !*rebinding.protect => None,
+        Some(rebinding) => {
+            Some(rebinding.allow.iter().filter_map(|name| Name::parse(name.as_str())).collect())
+        }
+        None => Some(Vec::new()),
+    };
+    if let Some(log) = &dns.log {
+        plan.log = LogRules {
+            keep: seconds(log.keep.approximate_millis()),
+            bytes: log.size.0,
+            is_anonymous: *log.clients == lab::model::QueryLogClients::Anonymous,
+            is_off: *log.off,
+        };
+    }
+    plan.groups.push(group("", &dns.upstreams, dns));
+}
+
+/// The upstreams of everybody, or of one policy.
+fn group(name: &str, lines: &[lab::read::At<UpstreamLine>], dns: &Dns) -> Group {
+    let plain = |upstream: &Upstream| match upstream.kind {
+        UpstreamKind::Plain(address) | UpstreamKind::Tcp(address) => Some(address),
+        UpstreamKind::Tls(..) | UpstreamKind::Https(_) => None,
+    };
+    let own: Vec<SocketAddr> = match &dns.bootstrap {
+        Some(servers) => servers.iter().filter_map(|server| plain(server)).collect(),
+        None => {
+            let lines = dns.upstreams.iter().filter(|line| line.domains.is_empty());
+            lines.flat_map(|line| line.servers.iter()).filter_map(plain).collect()
+        }
+    };
+    let bootstrap = match own.is_empty() {
+        true => BOOTSTRAP.iter().map(|address| SocketAddr::new(*address, PORT)).collect(),
+        false => own,
+    };
+    Group {
+        name: name.to_owned(),
+        lines: lines.iter().map(|line| line.value().clone()).collect(),
+        mode: Some(*dns.mode),
+        fallback: dns.fallback.iter().map(|server| server.value().clone()).collect(),
+        bootstrap,
+        timeout: seconds(dns.timeout.approximate_millis()),
+    }
+}
+
 /// The service's own address, or else the machine's.
-fn listen(given: &Given<'_>) -> Vec<SocketAddr> {
+fn listen(given: &Given<'_>, port: u16) -> Vec<SocketAddr> {
     let lab = given.lab;
-    let port = given.follows.ports.shifted(PORT);
+    let port = given.follows.ports.shifted(port);
     let placed = lab.placed();
     let own =
         placed.iter().find(|placed| placed.service == ServiceName::Dns).and_then(|placed| placed.address);
@@ -133,164 +334,149 @@ fn listen(given: &Given<'_>) -> Vec<SocketAddr> {
         .collect()
 }
 
-fn plain(kind: &UpstreamKind) -> Option<SocketAddr> {
-    match kind {
-        UpstreamKind::Plain(address) => Some(*address),
-        UpstreamKind::Tls(_) | UpstreamKind::Https(_) => None,
+/// The lab's own names. Rewrites are no names of the lab: they are answered another way.
+fn names(plan: &mut Plan, given: &Given<'_>, zones: &HashMap<&ZoneName, usize>) {
+    for name in given.follows.names.iter().filter(|name| name.owner != lab::Owner::Rewrite) {
+        let by_zone = name
+            .by_zone
+            .iter()
+            .filter_map(|(zone, answer)| Some((*zones.get(zone)?, local::record(answer)?)));
+        let Some(everywhere) = local::record(&name.answer) else { continue };
+        let records = Records { everywhere, by_zone: by_zone.collect() };
+        plan.names.extend(Name::parse(&name.name).map(|name| (name, records)));
     }
 }
 
-fn record(answer: &Answer) -> Option<Record> {
-    match answer {
-        Answer::Addresses(addresses) => Some(Record::Addresses(addresses.clone())),
-        Answer::Alias(name) => Name::parse(name.as_str()).map(Record::Alias),
+fn own_records(plan: &mut Plan, dns: &Dns) {
+    for (name, targets) in &dns.rewrites {
+        let mut rewrite = Rewrite::default();
+        for target in targets.iter().map(|target| target.as_str()) {
+            match target.parse() {
+                Ok(address) => rewrite.addresses.push(address),
+                Err(_) if target == "A" => rewrite.keeps.push(crate::wire::kind::A),
+                Err(_) if target == "AAAA" => rewrite.keeps.push(crate::wire::kind::AAAA),
+                // A rewrite to itself is an exception from a wider one.
+                Err(_) if target == name.as_str() => {}
+                Err(_) => rewrite.alias = Name::parse(target),
+            }
+        }
+        put(name.as_str(), rewrite, &mut plan.rewrites, &mut plan.wild_rewrites);
+    }
+    for (name, texts) in &dns.records {
+        let records = texts.iter().filter_map(|text| crate::wire::own_record(&text.record));
+        put(name.as_str(), records.collect(), &mut plan.records, &mut plan.wild_records);
+    }
+    plan.add_empty_names();
+}
+
+fn put<T>(name: &str, value: T, exact: &mut HashMap<Name, T>, wild: &mut HashMap<Name, T>) {
+    match name.strip_prefix("*.") {
+        Some(parent) => wild.extend(Name::parse(parent).map(|parent| (parent, value))),
+        None => exact.extend(Name::parse(name).map(|name| (name, value))),
     }
 }
 
 impl Plan {
-    /// How many names are answered, reverse names not counted.
-    pub fn name_count(&self) -> usize {
-        self.names.values().filter(|records| records.everywhere != Record::default()).count()
-            + self.wildcards.len()
-    }
-
-    /// The number of the zone that an address is in.
-    pub(crate) fn zone_of(&self, address: IpAddr) -> Option<usize> {
-        self.networks.iter().find(|(network, _)| network.contains(&address)).map(|(_, zone)| *zone)
-    }
-
-    /// What the name answers to a client in the zone: its own records, or those of a wildcard above it.
-    pub(crate) fn find(&self, name: &Name, zone: Option<usize>) -> Option<&Record> {
-        let records = self.names.get(name).or_else(|| self.wildcards.get(&name.parent()?))?;
-        let own = records.by_zone.iter().find(|(number, _)| Some(*number) == zone);
-        Some(own.map_or(&records.everywhere, |(_, record)| record))
-    }
-
-    /// Names between the domain and a name of several labels, and those that a wildcard is under: they are
-    /// there and have no records (RFC 8020, RFC 4592 section 2.2.2).
-    fn add_empty_names(&mut self) {
-        let above = self.names.keys().filter_map(Name::parent);
-        let first: Vec<Name> = above.chain(self.wildcards.keys().cloned()).collect();
-        for name in first {
-            let mut name = Some(name);
-            while let Some(empty) = name.filter(|name| name.is_in(&self.domain)) {
-                name = empty.parent();
-                self.names.entry(empty).or_default();
+    /// The code of a blocked name where it is not an address.
+    pub(crate) fn blocked_code(&self) -> Code {
+        match self.blocking.mode {
+            BlockingMode::Nxdomain => Code::NxDomain,
+            BlockingMode::Refused => Code::Refused,
+            BlockingMode::Default | BlockingMode::Null | BlockingMode::Nodata | BlockingMode::Address => {
+                Code::NoError
             }
         }
-        let domain = self.domain.clone();
-        self.names.entry(domain).or_default();
     }
 
-    /// The zone that a reverse name lies in, if nobody else can know it: the block of private addresses, or
-    /// the octet or nibble boundary at or below the lab's network.
-    pub(crate) fn reverse_zone(&self, name: &ReverseName) -> Option<Name> {
-        let (whole, step) = if name.address.is_ipv4() { (32, 8) } else { (128, 4) };
-        let lab = || self.networks.iter().find(|(network, _)| network.contains(&name.address));
-        let bits = private_block(name.address)
-            .or_else(|| lab().map(|(network, _)| network.prefix_len().div_ceil(step) * step))?;
-        // A block of which only a part is ours is somebody else's.
-        if name.bits() < bits {
+    /// Whether it depends on the time of the week what is done for whom.
+    pub(crate) fn has_times(&self) -> bool {
+        self.policies.iter().any(|policy| !policy.when.is_empty())
+    }
+
+    /// Whether it depends on MAC addresses.
+    pub(crate) fn asks_neighbours(&self) -> bool {
+        let policies = self.policies.iter().flat_map(|policy| &policy.who);
+        policies.chain(self.called.iter().flat_map(|called| &called.who)).any(Match::is_by_mac)
+    }
+
+    /// Whether the lab names an upstream for just this name, or a domain that it is in.
+    pub(crate) fn has_upstream_for(&self, name: &Name) -> bool {
+        (0..self.groups.len())
+            .any(|group| self.line_for(group, name).is_some_and(|line| !line.servers.is_empty()))
+    }
+
+    /// The line of a group that says most exactly whom to ask for a name; none if that is no line with domains.
+    fn line_for(&self, group: usize, name: &Name) -> Option<&UpstreamLine> {
+        let lines = self.groups.get(group)?.lines.iter().filter(|line| self.is_for(line, name));
+        let length = |line: &UpstreamLine| {
+            let domains = line.domains.iter().map(|domain| match domain {
+                ForDomain::Within(domain) | ForDomain::Under(domain) => domain.as_str().len(),
+                ForDomain::Unqualified => 0,
+            });
+            domains.max().unwrap_or(0)
+        };
+        lines.max_by_key(|line| length(line))
+    }
+
+    /// The line by which a name is asked of servers inside: what these say of it may be private, and is nowhere signed.
+    pub(crate) fn inner_line(&self, group: usize, name: &Name) -> Option<&UpstreamLine> {
+        self.line_for(group, name).filter(|line| is_inner(line))
+    }
+
+    /// Whether a line of upstreams is for a domain that a name is in.
+    pub(crate) fn is_for(&self, line: &UpstreamLine, name: &Name) -> bool {
+        let within =
+            |domain: &lab::value::Domain| Name::parse(domain.as_str()).filter(|domain| name.is_in(domain));
+        line.domains.iter().any(|domain| match domain {
+            ForDomain::Within(domain) => within(domain).is_some(),
+            ForDomain::Under(domain) => within(domain).is_some_and(|domain| domain != *name),
+            ForDomain::Unqualified => name.parent().is_some_and(|parent| parent == Name::default()),
+        })
+    }
+
+    /// The rewrite that holds for a name: its own, or the longest one that it is under.
+    pub(crate) fn rewrite(&self, name: &Name) -> Option<&Rewrite> {
+        if self.rewrites.is_empty() && self.wild_rewrites.is_empty() {
             return None;
         }
-        let mut zone = Name::parse(&wire::reverse_name(name.address))?;
-        for _ in 0..(whole - bits) / step {
-            zone = zone.parent()?;
-        }
-        Some(zone)
+        self.rewrites.get(name).or_else(|| above(name, &self.wild_rewrites))
     }
 
-    /// Whether an address with a name lies in the block that a reverse name is of.
-    pub(crate) fn has_reverse_in(&self, name: &ReverseName) -> bool {
-        let Ok(block) = IpNet::new(name.address, name.bits()) else { return false };
-        !name.is_deeper && !name.is_whole() && self.reverses.keys().any(|address| block.contains(address))
-    }
-
-    /// The plan in words, one fact a line, in the order of the words: what two plans differ in is what the
-    /// lines differ in.
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!("domain {}", self.domain.text())];
-        lines.extend(self.listen.iter().map(|address| format!("listen {address}")));
-        let before = std::iter::once(None).chain(self.upstreams.iter().map(Some));
-        lines.extend(self.upstreams.iter().zip(before).map(|(upstream, before)| match before {
-            Some(before) => format!("upstream {upstream} after {before}"),
-            None => format!("upstream {upstream}"),
-        }));
-        lines.extend(self.lists.iter().map(|list| format!("list {} {}", list.name, source(&list.source))));
-        lines.extend(self.rules.iter().map(|rule| format!("rule {rule}")));
-        lines.extend(self.overlay.iter().map(|rule| format!("overlay rule {rule}")));
-        let zone = |number: usize| self.zones.get(number).map_or("?", String::as_str);
-        for (network, number) in &self.networks {
-            lines.push(format!("zone {} {network}", zone(*number)));
+    /// The records of the lab file that a name has: its own, or those of the longest one that it is under.
+    pub(crate) fn own_records(&self, name: &Name) -> Option<&[(u16, Vec<u8>)]> {
+        if self.records.is_empty() && self.wild_records.is_empty() {
+            return None;
         }
-        let wildcards = self.wildcards.iter().map(|(name, records)| (format!("*.{}", name.text()), records));
-        let names = self.names.iter().map(|(name, records)| (name.text(), records)).chain(wildcards);
-        for (name, records) in names {
-            lines.extend(records.everywhere.words().map(|words| format!("name {name} {words}")));
-            for (number, record) in &records.by_zone {
-                let words = record.words().unwrap_or_else(|| "nothing".to_owned());
-                lines.push(format!("name {name} {words} for {}", zone(*number)));
-            }
-        }
-        for (address, names) in &self.reverses {
-            lines.extend(names.iter().map(|name| format!("reverse {address} {}", name.text())));
-        }
-        lines.sort();
-        lines
+        let own = self.records.get(name);
+        own.or_else(|| above(name, &self.wild_records).filter(|_| !self.names.contains_key(name)))
+            .map(Vec::as_slice)
     }
 }
 
-/// A list's source as it is written in the lab file.
-pub(crate) fn source(source: &ListSource) -> String {
-    match source {
-        ListSource::Url(url) => url.as_str().to_owned(),
-        ListSource::File(path) => format!("file:{path}"),
-    }
-}
-
-impl Record {
-    /// What it answers; none for a name that only has others under it.
-    fn words(&self) -> Option<String> {
-        match self {
-            Self::Addresses(addresses) if addresses.is_empty() => None,
-            Self::Addresses(addresses) => {
-                Some(addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" "))
-            }
-            Self::Alias(name) => Some(format!("as {}", name.text())),
-        }
-    }
-}
-
-/// The networks whose reverse names nobody on the internet knows: they are never asked for there
-/// (RFC 6303 section 4, RFC 1918, RFC 4193, RFC 4291).
-pub(crate) fn is_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.octets().first() == Some(&0)
-        }
-        IpAddr::V6(v6) => {
-            v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local()
-        }
-    }
-}
-
-/// How many bits say the private block that an address is in; none for an address of the internet. The blocks
-/// are those of [`is_local`], each a zone of its own (RFC 6303 section 4).
-fn private_block(address: IpAddr) -> Option<u8> {
-    let bits = match address {
-        IpAddr::V4(v4) => match v4.octets() {
-            [172 | 192 | 169, ..] => 16,
-            _ => 8,
-        },
-        IpAddr::V6(v6) if v6.is_loopback() || v6.is_unspecified() => 128,
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => 12,
-        IpAddr::V6(_) => 8,
+/// Whether all servers of a line have private addresses.
+fn is_inner(line: &UpstreamLine) -> bool {
+    let is_private = |server: &Upstream| match &server.kind {
+        UpstreamKind::Plain(at) | UpstreamKind::Tcp(at) => is_local(at.ip()),
+        UpstreamKind::Tls(endpoint, _) => endpoint.host.parse().is_ok_and(is_local),
+        UpstreamKind::Https(url) => url.host.parse().is_ok_and(is_local),
     };
-    is_local(address).then_some(bits)
+    !line.servers.is_empty() && line.servers.iter().all(is_private)
+}
+
+/// What the nearest name above has.
+fn above<'m, T>(name: &Name, wild: &'m HashMap<Name, T>) -> Option<&'m T> {
+    let mut name = name.parent().filter(|_| !wild.is_empty());
+    while let Some(parent) = name {
+        if let Some(found) = wild.get(&parent) {
+            return Some(found);
+        }
+        name = parent.parent();
+    }
+    None
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const LAB: &str = r#"
@@ -308,15 +494,19 @@ gateway = { site = "here", kind = "linux" }
 naxos = { address = ["10.0.0.2", "fd00::2"] }
 [dns]
 on = "naxos"
-upstreams = ["9.9.9.9", "1.1.1.1:5353"]
+upstreams = ["9.9.9.9", "1.1.1.1:5353", "[/corp.example/]10.0.0.7"]
 lists = { example = "file:lists/example.txt", far = "https://lists.example.org/all.txt" }
 rules = ["@@||metrics.example.org^"]
+services = ["tiktok"]
 rewrites = { "*.a.lab.example.net" = "10.0.0.9", "old.example" = "naxos.lab.example.net" }
+records = { "_sip._udp.lab.example.net" = "SRV 0 5 5060 naxos.lab.example.net" }
+policies = { guests = { who = "guests", lists = ["far"], services = [], upstreams = ["1.0.0.1"], when = "daily 08:00-20:00", log = false } }
 "#;
 
-    fn a_plan(text: String) -> Plan {
+    /// The plan of the first machine of a lab whose text has no fault.
+    pub(crate) fn a_plan(text: &str) -> Plan {
         let folder = lab::Folder::from_texts([
-            ("lab.toml".to_owned(), text),
+            ("lab.toml".to_owned(), text.to_owned()),
             ("lists/example.txt".to_owned(), String::new()),
         ]);
         let checked = lab::check(folder, &lab::Options::at("2026-11-01"));
@@ -328,43 +518,48 @@ rewrites = { "*.a.lab.example.net" = "10.0.0.9", "old.example" = "naxos.lab.exam
 
     #[test]
     fn a_plan_in_words() {
-        let expected = "domain lab.example.net
-list example file:lists/example.txt
-list far https://lists.example.org/all.txt
-listen 10.0.0.2:53
-listen [fd00::2]:53
-name *.a.lab.example.net 10.0.0.9
-name gateway.lab.example.net 10.0.0.1 fd00::1
-name gateway.lab.example.net 10.0.1.1 for guests
-name naxos.lab.example.net 10.0.0.2 fd00::2
-name old.example as naxos.lab.example.net
-reverse 10.0.0.1 gateway.lab.example.net
-reverse 10.0.0.2 naxos.lab.example.net
-reverse 10.0.1.1 gateway.lab.example.net
-reverse fd00::1 gateway.lab.example.net
-reverse fd00::2 naxos.lab.example.net
-rule @@||metrics.example.org^
-upstream 1.1.1.1:5353 after 9.9.9.9:53
-upstream 9.9.9.9:53
-zone guests 10.0.1.0/24
-zone lan 10.0.0.0/24
-zone lan fd00::/64";
-        assert_eq!(a_plan(LAB.to_owned()).lines().join("\n"), expected);
+        insta::assert_snapshot!(a_plan(LAB).lines().join("\n"));
     }
 
     #[test]
     fn plans_are_equal_when_what_they_say_is() {
-        let plan = a_plan(LAB.to_owned());
-        assert_eq!(plan, a_plan(format!("# a comment\n{LAB}")));
+        let plan = a_plan(LAB);
+        assert_eq!(plan, a_plan(&format!("# a comment\n{LAB}")));
         for (from, to) in [
             ("10.0.0.9", "10.0.0.8"),
             ("\"9.9.9.9\", \"1.1.1.1:5353\"", "\"1.1.1.1:5353\", \"9.9.9.9\""),
             ("metrics", "tracks"),
             ("all.txt", "some.txt"),
             ("10.0.1.0/24", "10.0.1.0/25"),
+            ("tiktok", "youtube"),
+            ("08:00", "07:00"),
+            ("1.0.0.1", "1.0.0.2"),
+            ("5060", "5061"),
+            ("log = false", "log = true"),
+            ("rules = ", "blocking = \"nxdomain\"\nrules = "),
+            ("rules = ", "cache = \"4 MiB\"\nrules = "),
+            ("rules = ", "dnssec = \"off\"\nrules = "),
+            ("rules = ", "rebinding = false\nrules = "),
+            ("rules = ", "limit = 10\nrules = "),
+            ("rules = ", "safe-search = [\"all\"]\nrules = "),
         ] {
-            let other = a_plan(LAB.replacen(from, to, 1));
+            let other = a_plan(&LAB.replacen(from, to, 1));
             assert!(other != plan && other.lines() != plan.lines(), "{to}");
         }
+    }
+
+    #[test]
+    fn rewrites_hold_for_everything_under_a_name_the_longest_first() {
+        let text = LAB.replace("[dns]", "[dns]\nmode = \"order\"").replace(
+            "rewrites = {",
+            "rewrites = { \"*.example\" = \"10.0.0.1\", \"*.b.example\" = \"10.0.0.2\", \"keep.b.example\" = \"keep.b.example\",",
+        );
+        let plan = a_plan(&text);
+        let rewrite = |name: &str| plan.rewrite(&Name::parse(name).unwrap());
+        assert_eq!(rewrite("x.y.example").unwrap().addresses, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+        assert_eq!(rewrite("x.y.b.example").unwrap().addresses, ["10.0.0.2".parse::<IpAddr>().unwrap()]);
+        assert_eq!(rewrite("keep.b.example"), Some(&Rewrite::default()));
+        assert_eq!(rewrite("example"), None);
+        assert_eq!(rewrite("old.example").unwrap().alias, Name::parse("naxos.lab.example.net"));
     }
 }

@@ -4,13 +4,16 @@
 //! allowed in this file only, behind checks of the length.
 #![allow(clippy::indexing_slicing, reason = "parsers of messages check lengths first and are fuzzed")]
 
+pub(crate) mod carried;
+pub(crate) mod expand;
 mod name;
 pub(crate) mod records;
+mod text;
 
 use std::net::IpAddr;
 
 pub(crate) use name::{MAX_LABEL, MAX_NAME, Name, ReverseName, reverse_name};
-pub(crate) use records::{Answered, Heard};
+pub(crate) use records::{Answered, Heard, Lives, Security, Telling};
 
 use name::{question_name, skip_name};
 
@@ -26,11 +29,20 @@ pub(crate) const MAX_UDP: u16 = 1232;
 /// Types of records, and of questions.
 pub(crate) mod kind {
     pub(crate) const A: u16 = 1;
+    pub(crate) const NS: u16 = 2;
     pub(crate) const CNAME: u16 = 5;
     pub(crate) const SOA: u16 = 6;
     pub(crate) const PTR: u16 = 12;
+    pub(crate) const HINFO: u16 = 13;
+    pub(crate) const MX: u16 = 15;
+    pub(crate) const TXT: u16 = 16;
     pub(crate) const AAAA: u16 = 28;
+    pub(crate) const SRV: u16 = 33;
+    pub(crate) const DNAME: u16 = 39;
     pub(crate) const OPT: u16 = 41;
+    pub(crate) const DS: u16 = 43;
+    pub(crate) const SVCB: u16 = 64;
+    pub(crate) const HTTPS: u16 = 65;
     pub(crate) const IXFR: u16 = 251;
     pub(crate) const AXFR: u16 = 252;
     pub(crate) const ANY: u16 = 255;
@@ -38,20 +50,27 @@ pub(crate) mod kind {
     /// The kinds that clients ask for most, by their names.
     const NAMES: [(u16, &str); 14] = [
         (A, "A"),
-        (2, "NS"),
+        (NS, "NS"),
         (CNAME, "CNAME"),
         (SOA, "SOA"),
         (PTR, "PTR"),
-        (15, "MX"),
-        (16, "TXT"),
+        (MX, "MX"),
+        (TXT, "TXT"),
         (AAAA, "AAAA"),
-        (33, "SRV"),
-        (43, "DS"),
+        (SRV, "SRV"),
+        (DS, "DS"),
         (48, "DNSKEY"),
-        (64, "SVCB"),
-        (65, "HTTPS"),
+        (SVCB, "SVCB"),
+        (HTTPS, "HTTPS"),
         (ANY, "ANY"),
     ];
+
+    /// The kind of a text, as [`text`] writes it, letters in either case.
+    pub(crate) fn parse(text: &str) -> Option<u16> {
+        let upper = text.to_ascii_uppercase();
+        let known = NAMES.iter().find(|(_, name)| *name == upper);
+        known.map(|(number, _)| *number).or_else(|| upper.strip_prefix("TYPE")?.parse().ok())
+    }
 
     /// A kind as text; one without a name as RFC 3597 section 5 writes it.
     pub(crate) fn text(kind: u16) -> String {
@@ -72,6 +91,21 @@ pub(crate) enum Code {
     BadVers = 16,
 }
 
+impl Code {
+    /// The code of a number; a failure if it is none of these.
+    pub(crate) fn of(number: u8) -> Self {
+        match number {
+            0 => Self::NoError,
+            1 => Self::FormErr,
+            3 => Self::NxDomain,
+            4 => Self::NotImp,
+            5 => Self::Refused,
+            16 => Self::BadVers,
+            _ => Self::ServFail,
+        }
+    }
+}
+
 /// What a client says it can do (RFC 6891).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Edns {
@@ -87,6 +121,8 @@ pub(crate) struct Query {
     pub(crate) id: u16,
     pub(crate) recursion_desired: bool,
     pub(crate) checking_disabled: bool,
+    /// Whether it wants to be told that an answer is authentic (RFC 6840 section 5.7, AD).
+    authentic: bool,
     pub(crate) name: Name,
     pub(crate) kind: u16,
     pub(crate) class: u16,
@@ -163,6 +199,7 @@ impl Query {
             id: u16::from_be_bytes([message[0], message[1]]),
             recursion_desired: message[2] & 0x01 != 0,
             checking_disabled: message[3] & 0x10 != 0,
+            authentic: message[3] & 0x20 != 0,
             name,
             kind,
             class,
@@ -176,6 +213,11 @@ impl Query {
         self.edns.is_some_and(|edns| edns.dnssec_ok)
     }
 
+    /// Whether the client understands that an answer is authentic (RFC 6840 section 5.8).
+    pub(crate) fn wants_authentic(&self) -> bool {
+        self.authentic || self.wants_signatures()
+    }
+
     /// The most that a UDP reply to this may have.
     pub(crate) fn udp_limit(&self) -> usize {
         match self.edns {
@@ -185,18 +227,27 @@ impl Query {
     }
 }
 
-/// Whether a message is the reply to a question: the same number, and the same name and type, letters in
-/// either case. Who can not read a question may leave it out.
-pub(crate) fn answers(reply: &[u8], query: &[u8]) -> bool {
-    let Ok(parsed) = Query::parse(query) else { return false };
-    let question = &query[HEADER..parsed.question_end];
-    let is_reply = reply.len() >= HEADER && reply[2] & 0x80 != 0 && reply[..2] == query[..2];
-    let same =
-        || reply.get(HEADER..parsed.question_end).is_some_and(|own| own.eq_ignore_ascii_case(question));
-    match number(reply, 4) {
-        Some(1) => is_reply && same(),
-        Some(0) => is_reply && reply[3] & 0x0F == Code::FormErr as u8,
-        _ => false,
+/// A question of our own for a name.
+pub(crate) fn question(name: &Name, kind: u16) -> Vec<u8> {
+    let mut message = vec![0, 0, 0x01, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    message.extend_from_slice(name.wire());
+    message.extend_from_slice(&kind.to_be_bytes());
+    message.extend_from_slice(&1_u16.to_be_bytes());
+    message
+}
+
+/// The code in the header of a reply.
+pub(crate) fn code_of(reply: &[u8]) -> u8 {
+    reply.get(3).map_or(0, |flags| flags & 0x0F)
+}
+
+/// A code as its registry writes it (RFC 6895 section 2.3).
+pub(crate) fn code_word(code: u8) -> String {
+    const WORDS: [&str; 6] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
+    match (WORDS.get(usize::from(code)), code) {
+        (Some(word), _) => (*word).to_owned(),
+        (None, 16) => "BADVERS".to_owned(),
+        (None, code) => format!("code {code}"),
     }
 }
 
@@ -207,30 +258,6 @@ pub(crate) fn bare_reply(message: &[u8], code: Code) -> Vec<u8> {
     reply[2] = 0x80 | (message[2] & 0x79);
     reply[3] = code as u8 & 0x0F;
     reply
-}
-
-/// The question as it is asked of an upstream, under the number: nothing of it is the client's but what it
-/// asks for and whether it wants signatures or unchecked answers. What else clients tell (their network,
-/// cookies, padding: RFC 7871, 7873, 7830) is between them and us.
-pub(crate) fn question_for(query: &Query, id: u16, opt: WithOpt) -> Vec<u8> {
-    let mut question = Vec::with_capacity(HEADER + query.name.wire().len() + 4 + OPT_LENGTH);
-    question.extend_from_slice(&id.to_be_bytes());
-    let checking = if query.checking_disabled { 0x10 } else { 0 };
-    question.extend_from_slice(&[0x01, checking, 0, 1, 0, 0, 0, 0, 0, u8::from(opt == WithOpt::Yes)]);
-    question.extend_from_slice(query.name.wire());
-    question.extend_from_slice(&query.kind.to_be_bytes());
-    question.extend_from_slice(&query.class.to_be_bytes());
-    if opt == WithOpt::Yes {
-        push_opt(&mut question, 0, query.wants_signatures(), None);
-    }
-    question
-}
-
-/// Whether a question has an OPT record: servers from before 1999 say that they can not read one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WithOpt {
-    Yes,
-    No,
 }
 
 /// The bytes of an OPT record without options (RFC 6891 section 6.1.2), and those of an explanation.
@@ -244,15 +271,30 @@ fn push_opt(message: &mut Vec<u8>, upper_code: u8, dnssec_ok: bool, explanation:
     match explanation {
         None => message.push(0),
         // The length of the options, then one: its number, its length, and the reason (RFC 8914 section 2).
-        Some(why) => message.extend_from_slice(&[6, 0, 15, 0, 2, 0, why as u8]),
+        Some(Explanation(why)) => {
+            let [high, low] = why.to_be_bytes();
+            message.extend_from_slice(&[6, 0, 15, 0, 2, high, low]);
+        }
     }
 }
 
-/// Why a reply says what it says (RFC 8914 section 4).
+/// Why a reply says what it says: a number of RFC 8914 section 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Explanation {
+pub(crate) struct Explanation(pub(crate) u16);
+
+impl Explanation {
+    /// The time of the answer is over, and nobody has a newer one.
+    pub(crate) const STALE: Self = Self(3);
+    /// The answer is ours and not that of its zone.
+    pub(crate) const FORGED: Self = Self(4);
     /// A list or a rule of the lab blocks the name.
-    Blocked = 15,
+    pub(crate) const BLOCKED: Self = Self(15);
+    /// The client may not ask.
+    pub(crate) const PROHIBITED: Self = Self(18);
+    /// No upstream could be reached.
+    pub(crate) const UNREACHABLE: Self = Self(22);
+    /// An upstream answered with an error.
+    pub(crate) const NETWORK: Self = Self(23);
 }
 
 /// Who owns a record of a reply.
@@ -288,6 +330,17 @@ impl Reply {
     fn count(&mut self, at: usize) {
         let count = u16::from_be_bytes([self.message[at], self.message[at + 1]]).saturating_add(1);
         self.message[at..at + 2].copy_from_slice(&count.to_be_bytes());
+    }
+
+    /// Says that the answer is authentic (RFC 4035 section 3.2.3).
+    pub(crate) fn authentic(&mut self) {
+        self.message[3] |= 0x20;
+    }
+
+    /// Adds a record of any type.
+    pub(crate) fn raw(&mut self, owner: OwnedBy<'_>, kind: u16, ttl: u32, data: &[u8], section: Section) {
+        self.record(owner, kind, ttl, data);
+        self.count(if section == Section::Answer { 6 } else { 8 });
     }
 
     fn record(&mut self, owner: OwnedBy<'_>, kind: u16, ttl: u32, data: &[u8]) {
@@ -337,6 +390,11 @@ impl Reply {
         self.explanation = Some(explanation);
     }
 
+    /// The code so far.
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
     /// How long the finished message would be.
     fn size(&self) -> usize {
         let explanation = if self.explanation.is_some() { EXPLANATION_LENGTH } else { 0 };
@@ -358,6 +416,61 @@ impl Reply {
         }
         self.message
     }
+}
+
+/// A record of the lab file: its type and what stands in it.
+pub(crate) fn own_record(record: &lab::value::OwnRecord) -> Option<(u16, Vec<u8>)> {
+    use lab::value::OwnRecord;
+    let name = |name: &lab::value::Domain| Name::parse(name.as_str());
+    let numbers =
+        |numbers: &[u16]| numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<u8>>();
+    Some(match record {
+        OwnRecord::Address(IpAddr::V4(v4)) => (kind::A, v4.octets().to_vec()),
+        OwnRecord::Address(IpAddr::V6(v6)) => (kind::AAAA, v6.octets().to_vec()),
+        OwnRecord::Alias(target) => (kind::CNAME, name(target)?.wire().to_vec()),
+        OwnRecord::Pointer(target) => (kind::PTR, name(target)?.wire().to_vec()),
+        OwnRecord::Texts(texts) => {
+            let mut data = Vec::new();
+            for text in texts {
+                data.push(u8::try_from(text.len()).ok()?);
+                data.extend_from_slice(text.as_bytes());
+            }
+            (kind::TXT, data)
+        }
+        OwnRecord::Mail(preference, host) => {
+            (kind::MX, [numbers(&[*preference]), name(host)?.wire().to_vec()].concat())
+        }
+        OwnRecord::Service(priority, weight, port, host) => {
+            (kind::SRV, [numbers(&[*priority, *weight, *port]), name(host)?.wire().to_vec()].concat())
+        }
+    })
+}
+
+/// The name that some bytes begin with, which is not compressed.
+pub(crate) fn first_name(bytes: &[u8]) -> Option<Name> {
+    question_name(bytes, 0).map(|(name, _)| name)
+}
+
+/// The addresses that the parameters of a service say (RFC 9460 sections 2.2 and 7.3).
+pub(crate) fn service_hints(data: &[u8]) -> Vec<IpAddr> {
+    const HINTS: [(u16, usize); 2] = [(4, 4), (6, 16)];
+    let mut found = Vec::new();
+    let Some((_, mut at)) =
+        data.get(2..).and_then(|rest| question_name(rest, 0)).map(|(name, end)| (name, end + 2))
+    else {
+        return found;
+    };
+    while let (Some(key), Some(length)) = (number(data, at), number(data, at + 2)) {
+        let Some(value) = data.get(at + 4..at + 4 + usize::from(length)) else { break };
+        if let Some((_, size)) = HINTS.iter().find(|(hint, _)| *hint == key) {
+            found.extend(value.chunks_exact(*size).filter_map(|bytes| match size {
+                4 => Some(IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+                _ => Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+            }));
+        }
+        at += 4 + usize::from(length);
+    }
+    found
 }
 
 /// Whose name it is that is answered.

@@ -31,6 +31,18 @@ impl Name {
         (wire.len() <= MAX_NAME).then(|| Self(wire.into_boxed_slice()))
     }
 
+    /// From its wire form, which has to be whole and in lower case.
+    pub(crate) fn of_wire(wire: &[u8]) -> Option<Self> {
+        let mut rest = wire;
+        while let Some((&length, after)) = rest.split_first() {
+            if length == 0 {
+                return (after.is_empty() && wire.len() <= MAX_NAME).then(|| Self(wire.into()));
+            }
+            rest = after.get(usize::from(length)..).filter(|_| usize::from(length) <= MAX_LABEL)?;
+        }
+        None
+    }
+
     pub(crate) fn wire(&self) -> &[u8] {
         &self.0
     }

@@ -2,7 +2,8 @@
 //! for each client, with its times counted down.
 
 use super::name::{question_name, skip_name};
-use super::{Authority, Code, HEADER, Query, Reply, kind, number};
+use super::{Authority, Code, Explanation, HEADER, Name, OwnedBy, Query, Reply, Section, kind, number};
+use crate::wire::expand::{Record as Whole, expand};
 
 /// The fixed part of a record behind its name: type, class, time, length (RFC 1035 section 4.1.3).
 const FIXED: usize = 10;
@@ -44,7 +45,56 @@ pub(crate) struct Answered {
     counts: [u16; 3],
     /// How many seconds it may be kept; 0 for not at all.
     life: u32,
+    /// Times below this are told as this, in seconds.
+    floor: u32,
+    security: Security,
+    why: Option<Explanation>,
+    /// Whether an answer is a name for something else, or says where a service is: what it leads to is looked at.
+    has_more_names: bool,
 }
+
+/// What is known of an answer from the signatures of its zone (RFC 4033 section 5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// Nobody looked.
+    #[default]
+    Unchecked,
+    /// It is signed, and the signatures are right.
+    Secure,
+    /// Its zone is not signed.
+    Insecure,
+    /// It is forged, or its zone is broken.
+    Bogus,
+}
+
+/// How long answers may live whatever they say, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lives {
+    pub(crate) shortest: u32,
+    pub(crate) longest: u32,
+    /// How long they lay elsewhere already.
+    pub(crate) age: u32,
+}
+
+impl Default for Lives {
+    fn default() -> Self {
+        Self { shortest: 0, longest: MAX_LIFE, age: 0 }
+    }
+}
+
+/// How an answer is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Telling<'t> {
+    /// How many seconds ago it came.
+    pub(crate) seconds: u32,
+    /// It is of this name, which the question's stands for.
+    pub(crate) alias: Option<(&'t Name, u32)>,
+    /// What the client is told about it.
+    pub(crate) explanation: Option<Explanation>,
+}
+
+/// How long an answer whose time is over may be kept by a client, in seconds (RFC 8767 section 4).
+const STALE_LIFE: u32 = 30;
 
 impl Answered {
     /// That nobody had an answer.
@@ -56,7 +106,51 @@ impl Answered {
             times: Box::default(),
             counts: [0; 3],
             life: FAILURE_LIFE,
+            floor: 0,
+            security: Security::Unchecked,
+            why: None,
+            has_more_names: false,
         }
+    }
+
+    /// That it is not given because it is forged.
+    pub(crate) fn bogus(life: u32, why: Explanation) -> Self {
+        Self { life, security: Security::Bogus, why: Some(why), ..Self::failure() }
+    }
+
+    pub(crate) fn with_security(self, security: Security) -> Self {
+        Self { security, ..self }
+    }
+
+    pub(crate) fn security(&self) -> Security {
+        self.security
+    }
+
+    /// What a client is told about it, if there is something.
+    pub(crate) fn why(&self) -> Option<Explanation> {
+        self.why
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Whether there are names in it that lead somewhere else.
+    pub(crate) fn has_more_names(&self) -> bool {
+        self.has_more_names
+    }
+
+    /// The records one by one, as those of an answer to a question for this name; none if they can not be read.
+    pub(crate) fn whole(&self, name: &Name, kind: u16) -> Option<Vec<Whole>> {
+        let mut message = vec![0, 0, 0x80, 0, 0, 1];
+        for count in self.counts {
+            message.extend_from_slice(&count.to_be_bytes());
+        }
+        message.extend_from_slice(name.wire());
+        message.extend_from_slice(&kind.to_be_bytes());
+        message.extend_from_slice(&1_u16.to_be_bytes());
+        message.extend_from_slice(&self.records);
+        expand(&message)
     }
 
     /// Whether nobody had an answer.
@@ -75,7 +169,7 @@ impl Answered {
     }
 
     /// Reads a reply to a question for records of this type.
-    pub(crate) fn read(reply: &[u8], asked: u16) -> Heard {
+    pub(crate) fn read(reply: &[u8], asked: u16, lives: Lives) -> Heard {
         let Some(&[.., flags, lower]) = reply.get(..4) else { return Heard::Nothing };
         if flags & 0x02 != 0 {
             return Heard::Cut;
@@ -89,13 +183,42 @@ impl Answered {
             (0, 1 | 4) => return Heard::NotUnderstood,
             _ => return Heard::Nothing,
         };
-        Heard::Answer(read.answered(code))
+        Heard::Answer(read.answered(code, lives))
     }
 
-    /// The answer for a client, so many seconds after it came. Records that the client can do without are left
-    /// out if they do not fit; if the others do not fit either, the reply is cut (RFC 2181 section 9).
-    pub(crate) fn reply_to(&self, query: &Query, message: &[u8], seconds: u32, limit: usize) -> Vec<u8> {
+    /// The answer for a client. Records that the client can do without are left out if they do not fit; if the others
+    /// do not fit either, the reply is cut (RFC 2181 section 9).
+    pub(crate) fn reply_to(
+        &self,
+        query: &Query,
+        message: &[u8],
+        telling: Telling<'_>,
+        limit: usize,
+    ) -> Vec<u8> {
         let mut reply = Reply::to(query, message, self.code, Authority::Others);
+        if let Some(why) = telling.explanation {
+            reply.explain(why);
+        }
+        // What we add ourselves is not signed, and what is past its time may be past that of its signatures.
+        let is_as_signed = telling.alias.is_none() && telling.seconds < self.life;
+        if self.security == Security::Secure && is_as_signed && query.wants_authentic() {
+            reply.authentic();
+        }
+        if let Some((target, life)) = telling.alias {
+            reply.name(OwnedBy::Question, kind::CNAME, life, target);
+            let records = self.whole(target, query.kind).unwrap_or_default();
+            for record in records.into_iter().filter(|record| record.section < 2) {
+                let section = if record.section == 0 { Section::Answer } else { Section::Beside };
+                reply.raw(
+                    OwnedBy::Name(&record.owner),
+                    record.kind,
+                    self.left(record.time, telling.seconds),
+                    &record.data,
+                    section,
+                );
+            }
+            return reply.finish(limit);
+        }
         let fits = reply.size() + self.records.len() <= limit;
         let end = if fits { self.records.len() } else { self.additional_at };
         let begin = reply.message.len();
@@ -103,7 +226,7 @@ impl Answered {
         for at in self.times.iter().map(|at| usize::from(*at)).filter(|at| at + 4 <= end) {
             let Some(place) = reply.message.get_mut(begin + at..begin + at + 4) else { continue };
             let time = place.try_into().map_or(0, u32::from_be_bytes);
-            place.copy_from_slice(&self.left(time, seconds).to_be_bytes());
+            place.copy_from_slice(&self.left(time, telling.seconds).to_be_bytes());
         }
         let [answers, authority, additional] = self.counts;
         for (at, count) in [(6, answers), (8, authority), (10, if fits { additional } else { 0 })] {
@@ -117,8 +240,12 @@ impl Answered {
     /// What is left of a record's time. None is told to live longer than the whole, so that nobody keeps a
     /// part of it when we would ask again.
     fn left(&self, time: u32, seconds: u32) -> u32 {
-        let time = sane(time);
-        if self.life == 0 { time } else { time.min(self.life).saturating_sub(seconds) }
+        let time = sane(time).max(self.floor);
+        match self.life {
+            0 => time,
+            life if seconds >= life => STALE_LIFE,
+            life => time.min(life).saturating_sub(seconds),
+        }
     }
 }
 
@@ -142,6 +269,7 @@ struct Read<'m> {
     is_there: bool,
     /// How long it may be remembered that something is not there, if the reply says it (RFC 2308 section 5).
     negative: Option<u32>,
+    has_more_names: bool,
 }
 
 /// A record: where it begins, where its fixed part does, and what it says.
@@ -174,6 +302,7 @@ impl<'m> Read<'m> {
             shortest: None,
             is_there: false,
             negative: None,
+            has_more_names: false,
         };
         for (section, count) in counts.into_iter().enumerate() {
             if section == 2 {
@@ -214,6 +343,7 @@ impl<'m> Read<'m> {
             0 => {
                 self.shortest = Some(self.shortest.map_or(time, |shortest| shortest.min(time)));
                 self.is_there |= record.kind == self.asked || self.asked == kind::ANY;
+                self.has_more_names |= matches!(record.kind, kind::CNAME | kind::HTTPS | kind::SVCB);
             }
             1 if record.kind == kind::SOA => {
                 let names = skip_name(self.reply, record.data).and_then(|at| skip_name(self.reply, at))?;
@@ -227,13 +357,18 @@ impl<'m> Read<'m> {
         Some(())
     }
 
-    fn answered(self, code: Code) -> Answered {
-        let positive = self.shortest.unwrap_or(MAX_LIFE).min(MAX_LIFE);
+    fn answered(self, code: Code, lives: Lives) -> Answered {
+        let positive = self
+            .shortest
+            .unwrap_or(MAX_LIFE)
+            .saturating_sub(lives.age)
+            .max(lives.shortest)
+            .min(lives.longest);
         // A name that is not there, or has nothing of the type: without a start of authority nobody says for
         // how long, and then it is not kept.
         let life = match (code, self.is_there) {
             (Code::NoError, true) => positive,
-            _ => self.negative.map_or(0, |negative| negative.min(positive)),
+            _ => self.negative.map_or(0, |negative| negative.max(lives.shortest).min(positive)),
         };
         Answered {
             code,
@@ -242,6 +377,10 @@ impl<'m> Read<'m> {
             times: self.times.into_boxed_slice(),
             counts: self.counts,
             life,
+            floor: lives.shortest,
+            security: Security::Unchecked,
+            why: None,
+            has_more_names: self.has_more_names,
         }
     }
 }
@@ -282,7 +421,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn answered(reply: &[u8]) -> Answered {
-        match Answered::read(reply, kind::A) {
+        match Answered::read(reply, kind::A, Lives::default()) {
             Heard::Answer(answered) => answered,
             other => panic!("{other:?}"),
         }
@@ -319,7 +458,7 @@ pub(crate) mod tests {
     #[test]
     fn other_codes_and_broken_replies_are_no_answers() {
         let a = record(kind::A, 300, &[192, 0, 2, 1]);
-        let read = |reply: &[u8]| Answered::read(reply, kind::A);
+        let read = |reply: &[u8]| Answered::read(reply, kind::A, Lives::default());
         for code in [2, 5, 9] {
             assert_eq!(read(&reply(code, [&[], &[], &[]])), Heard::Nothing);
         }
@@ -352,7 +491,7 @@ pub(crate) mod tests {
         message[13] = b'E';
         message[..2].copy_from_slice(&[0xAB, 0xCD]);
         let query = Query::parse(&message).unwrap();
-        let said = answered.reply_to(&query, &message, 40, 512);
+        let said = answered.reply_to(&query, &message, Telling { seconds: 40, ..Telling::default() }, 512);
         let mut expected = message.clone();
         expected[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
         expected.extend(record(kind::A, 260, &[192, 0, 2, 1]));
@@ -361,13 +500,53 @@ pub(crate) mod tests {
         message[11] = 1;
         message.extend_from_slice(&[0, 0, 41, 4, 0, 0, 0, 0, 0, 0, 0]);
         let query = Query::parse(&message).unwrap();
-        let said = answered.reply_to(&query, &message, 500, 512);
+        let said = answered.reply_to(&query, &message, Telling { seconds: 500, ..Telling::default() }, 512);
         expected[11] = 1;
         let length = expected.len();
         expected.truncate(length - 16);
-        expected.extend(record(kind::A, 0, &[192, 0, 2, 1]));
+        expected.extend(record(kind::A, STALE_LIFE, &[192, 0, 2, 1]));
         expected.extend_from_slice(&OPT);
         assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn lives_have_bounds() {
+        let a = |time| record(kind::A, time, &[192, 0, 2, 1]);
+        let lives = Lives { shortest: 60, longest: 600, age: 0 };
+        let read = |time| match Answered::read(&reply(0, [&[a(time)], &[], &[]]), kind::A, lives) {
+            Heard::Answer(answered) => answered,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([read(5).life(), read(100).life(), read(10_000).life()], [60, 100, 600]);
+        let message = question("example.org", kind::A);
+        let query = Query::parse(&message).unwrap();
+        let said = read(5).reply_to(&query, &message, Telling::default(), 512);
+        assert_eq!(said[said.len() - 10..said.len() - 6], 60_u32.to_be_bytes());
+    }
+
+    #[test]
+    fn an_answer_can_be_told_of_a_name_that_stands_for_its_own() {
+        let alias = record(kind::CNAME, 300, &[1, b'a', 0xC0, 12]);
+        let mut a = record(kind::A, 300, &[192, 0, 2, 1]);
+        // Its owner is the alias's target: the data of the first record, 12 behind the question.
+        a.splice(..2, [0xC0, 29 + 12]);
+        let answered = answered(&reply(0, [&[alias, a], &[], &[]]));
+        assert!(answered.has_more_names());
+        let target = Name::parse("example.org").unwrap();
+        let message = question("search.example", kind::A);
+        let query = Query::parse(&message).unwrap();
+        let telling = Telling { seconds: 10, alias: Some((&target, 60)), explanation: None };
+        let said = answered.reply_to(&query, &message, telling, 512);
+        let records = expand(&said).unwrap();
+        let seen: Vec<(String, u16, u32)> =
+            records.iter().map(|record| (record.owner.text(), record.kind, record.time)).collect();
+        let expected = [
+            ("search.example", kind::CNAME, 60),
+            ("example.org", kind::CNAME, 290),
+            ("a.example.org", kind::A, 290),
+        ];
+        assert_eq!(seen, expected.map(|(name, kind, time)| (name.to_owned(), kind, time)));
+        assert_eq!(records[1].data, Name::parse("a.example.org").unwrap().wire());
     }
 
     #[test]
@@ -376,24 +555,10 @@ pub(crate) mod tests {
         let many: Vec<Vec<u8>> = (0..40).map(a).collect();
         let message = question("example.org", kind::A);
         let query = Query::parse(&message).unwrap();
-        let said = answered(&reply(0, [&many[..2], &[], &many])).reply_to(&query, &message, 0, 512);
+        let said =
+            answered(&reply(0, [&many[..2], &[], &many])).reply_to(&query, &message, Telling::default(), 512);
         assert_eq!((said[2] & 2, said[7], said[11], said.len()), (0, 2, 0, message.len() + 2 * 16));
-        let said = answered(&reply(0, [&many, &[], &[]])).reply_to(&query, &message, 0, 512);
+        let said = answered(&reply(0, [&many, &[], &[]])).reply_to(&query, &message, Telling::default(), 512);
         assert_eq!((said[2] & 2, said[7], said.len()), (2, 0, message.len()));
-    }
-
-    #[test]
-    fn what_is_asked_of_an_upstream_has_nothing_of_the_client() {
-        let mut message = question("Example.org", kind::A);
-        message[11] = 1;
-        // Its network (8), a cookie (10), and that it wants signatures.
-        message.extend_from_slice(&[0, 0, 41, 0x10, 0, 0, 0, 0x80, 0, 0, 12]);
-        message.extend_from_slice(&[0, 8, 0, 4, 0, 1, 0, 0, 0, 10, 0, 0]);
-        let query = Query::parse(&message).unwrap();
-        let asked = crate::wire::question_for(&query, 7, crate::wire::WithOpt::Yes);
-        let mut expected = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
-        expected.extend_from_slice(Name::parse("example.org").unwrap().wire());
-        expected.extend_from_slice(&[0, 1, 0, 1, 0, 0, 41, 4, 0xD0, 0, 0, 0x80, 0, 0, 0]);
-        assert_eq!(asked, expected);
     }
 }

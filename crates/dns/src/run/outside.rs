@@ -1,0 +1,276 @@
+//! Asking the world outside: the upstreams, whether what they say is right, and keeping it.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use runtime::Clock;
+
+use super::shared::Shared;
+use crate::answer::Ask;
+use crate::cache::Key;
+use crate::dnssec::{self, Judgement, Validator};
+use crate::plan::{Group, Plan};
+use crate::upstream::run::{Asker, Config, Upstreams};
+use crate::upstream::{self, Asked, GroupFault, Line, Nobody, Upstream, UpstreamsView, Want, Why};
+use crate::wire::expand::{Record, expand};
+use crate::wire::{Answered, Explanation, Heard as Read, Lives, Name, Security, kind};
+
+/// How upstreams are asked, by all threads.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    upstreams: Upstreams,
+    /// Judges answers by the signatures of their zones; another one for another plan.
+    validator: RwLock<Arc<Validator>>,
+    roots: Arc<rustls::RootCertStore>,
+    clock: Clock,
+}
+
+/// The same for one thread, which has its own sockets.
+#[derive(Debug)]
+pub(crate) struct OfThread {
+    asker: Asker,
+}
+
+/// What was heard.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) answered: Arc<Answered>,
+    /// Who said it.
+    pub(crate) by: Arc<str>,
+    /// What is wrong with it, if it is forged.
+    pub(crate) why: Option<Arc<str>>,
+}
+
+/// That nobody has an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) why: Explanation,
+    pub(crate) words: Arc<str>,
+}
+
+impl Failure {
+    /// That nobody answered in the time that a client waits.
+    pub(crate) fn late() -> Self {
+        Self { why: Explanation::UNREACHABLE, words: "no upstream answered in time".into() }
+    }
+}
+
+impl From<Nobody> for Failure {
+    fn from(nobody: Nobody) -> Self {
+        let why = match nobody.why {
+            Why::Network | Why::Tls | Why::Code(_) => Explanation::NETWORK,
+            Why::Silent | Why::Useless | Why::Busy | Why::Unnamed => Explanation::UNREACHABLE,
+        };
+        Self { why, words: nobody.words }
+    }
+}
+
+impl Outside {
+    /// Asks nobody yet.
+    pub(crate) fn new(clock: Clock) -> Result<Self, rustls::Error> {
+        let roots = Arc::new(upstream::run::system_roots());
+        let upstreams =
+            Upstreams::new(Config { groups: Vec::new(), roots: Arc::clone(&roots), clock: clock.clone() })?;
+        let validator = RwLock::new(Arc::new(Validator::new(dnssec::Config::default())));
+        Ok(Self { upstreams, validator, roots, clock })
+    }
+
+    /// Asks as a plan says from now on; in words what of it is not followed.
+    pub(crate) fn follow(&self, plan: &Plan) -> Result<Vec<String>, String> {
+        let groups: Result<Vec<upstream::Group>, String> = plan.groups.iter().map(group).collect();
+        let groups = groups?;
+        let never = groups.iter().flat_map(upstream::Group::never_asked).map(ToString::to_string).collect();
+        let config = Config { groups, roots: Arc::clone(&self.roots), clock: self.clock.clone() };
+        self.upstreams.change(config).map_err(|error| error.to_string())?;
+        let insecure: Vec<Box<[u8]>> = plan.insecure.iter().map(|name| name.wire().into()).collect();
+        let validator = Validator::new(dnssec::Config { insecure, ..dnssec::Config::default() });
+        *self.validator.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(validator);
+        Ok(never)
+    }
+
+    fn validator(&self) -> Arc<Validator> {
+        Arc::clone(&self.validator.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn of_this_thread(&self) -> OfThread {
+        OfThread { asker: self.upstreams.on_this_thread() }
+    }
+
+    /// The upstreams, for who has a thread of its own.
+    pub(crate) fn upstreams(&self) -> Upstreams {
+        self.upstreams.clone()
+    }
+
+    /// How servers that lists come from are trusted.
+    pub(crate) fn tls(&self) -> Arc<rustls::ClientConfig> {
+        crate::lists::run::trust::client_with((*self.roots).clone(), &self.clock)
+    }
+
+    pub(crate) fn view(&self) -> UpstreamsView {
+        self.upstreams.view()
+    }
+}
+
+fn group(group: &Group) -> Result<upstream::Group, String> {
+    let lines: Result<Vec<Option<Line>>, _> =
+        group.lines.iter().map(|line| Line::parse(&line.to_string())).collect();
+    let server = |server: &lab::value::Upstream| Upstream::parse(&server.to_string());
+    let fallback: Result<Vec<Upstream>, _> = group.fallback.iter().map(server).collect();
+    let bootstrap: Result<Vec<Upstream>, _> =
+        group.bootstrap.iter().map(|at| Upstream::parse(&at.to_string())).collect();
+    let asked = Asked {
+        lines: lines.map_err(|fault| fault.to_string())?.into_iter().flatten().collect(),
+        mode: group.mode.map_or_else(Default::default, mode),
+        fallback: fallback.map_err(|fault| fault.to_string())?,
+        bootstrap: bootstrap.map_err(|fault| fault.to_string())?,
+        timeout: Some(group.timeout),
+    };
+    upstream::Group::new(&asked).map_err(|fault: GroupFault| fault.to_string())
+}
+
+fn mode(mode: lab::model::UpstreamMode) -> upstream::Mode {
+    use lab::model::UpstreamMode as Written;
+    match mode {
+        Written::Order => upstream::Mode::Order,
+        Written::Parallel => upstream::Mode::Parallel,
+        Written::Fastest => upstream::Mode::Fastest,
+        Written::LoadBalance => upstream::Mode::LoadBalance,
+    }
+}
+
+impl OfThread {
+    /// Asks, judges what is said, and keeps it.
+    pub(crate) async fn ask(
+        &self,
+        shared: &Shared,
+        plan: &Plan,
+        ask: &Ask,
+        key: &Key,
+    ) -> Result<Heard, Failure> {
+        let (query, name) = (&ask.query, ask.name().wire());
+        // What servers inside say of the domains that the lab file names them for is nowhere signed.
+        let is_inner = plan.inner_line(ask.group, ask.name()).is_some();
+        let checks = plan.validates && !query.checking_disabled && !is_inner;
+        let want = Want {
+            dnssec_ok: checks || query.wants_signatures(),
+            checking_disabled: checks || query.checking_disabled,
+        };
+        let said = self.asker.ask(ask.group, name, query.kind, query.class, want).await?;
+        let judged = match checks {
+            true => self.judge(shared, plan, ask, &said.message).await?,
+            false => Judged { security: Security::Unchecked, longest: u32::MAX, bogus: None },
+        };
+        if let Some((why, words)) = judged.bogus {
+            let answered = Arc::new(Answered::bogus(BOGUS_LIFE, why));
+            shared.cache.put(key, Arc::clone(&answered), shared.now());
+            return Ok(Heard { answered, by: Arc::clone(&said.by), why: Some(words) });
+        }
+        let stripped = match checks && !query.wants_signatures() {
+            true => dnssec::strip(&said.message, query.kind),
+            false => Ok(Cow::Borrowed(said.message.as_slice())),
+        };
+        let longest = plan.cache.longest.min(judged.longest);
+        let lives = Lives { shortest: plan.cache.shortest.min(longest), longest, age: said.age };
+        let read = stripped.map_or(Read::Nothing, |message| Answered::read(&message, query.kind, lives));
+        let Read::Answer(answered) = read else {
+            let words = format!("what {} says can not be read", said.by).into();
+            return Err(Failure { why: Explanation::UNREACHABLE, words });
+        };
+        let answered = Arc::new(answered.with_security(judged.security));
+        shared.cache.put(key, Arc::clone(&answered), shared.now());
+        Ok(Heard { answered, by: Arc::clone(&said.by), why: None })
+    }
+
+    /// Whether an answer is what the owner of the name has signed.
+    async fn judge(
+        &self,
+        shared: &Shared,
+        plan: &Plan,
+        ask: &Ask,
+        message: &[u8],
+    ) -> Result<Judged, Failure> {
+        let validator = shared.outside.validator();
+        let clock = if shared.clock.is_set() { dnssec::Clock::Trusted } else { dnssec::Clock::Unknown };
+        let question = (ask.name().wire(), ask.query.kind);
+        let want = Want { dnssec_ok: true, checking_disabled: true };
+        let asks = |name: Box<[u8]>, of: u16| async move {
+            let said = self.asker.ask(ask.group, &name, of, 1, want).await.ok()?;
+            Some(Message(said))
+        };
+        let now = shared.clock.now() / 1000;
+        let judging = validator.validate(asks, question, message, now, clock);
+        let patience = plan.groups.get(ask.group).map_or(JUDGE_WAIT, |group| group.timeout.max(JUDGE_WAIT));
+        let Ok(judgement) = tokio::time::timeout(patience, judging).await else {
+            return Err(Failure {
+                why: Explanation::UNREACHABLE,
+                words: "the keys of its zones did not come in time".into(),
+            });
+        };
+        let fine = |security, longest| Judged { security, longest, bogus: None };
+        Ok(match judgement {
+            Judgement::Secure { seconds } => fine(Security::Secure, seconds),
+            Judgement::Insecure(_) => fine(Security::Insecure, u32::MAX),
+            Judgement::Untimed => fine(Security::Unchecked, UNTIMED_LIFE),
+            Judgement::Unsignable => fine(Security::Unchecked, u32::MAX),
+            Judgement::Bogus(why) => Judged {
+                security: Security::Bogus,
+                longest: 0,
+                bogus: Some((Explanation(why.code().unwrap_or(6)), why.words().into())),
+            },
+            Judgement::Indeterminate(why) => {
+                return Err(Failure {
+                    why: Explanation(why.code().unwrap_or(22)),
+                    words: why.words().into(),
+                });
+            }
+        })
+    }
+}
+
+/// How long it is remembered that an answer is forged, and how long one is kept whose dates could not be looked at, in
+/// seconds (RFC 9520 section 3.2).
+const BOGUS_LIFE: u32 = 30;
+const UNTIMED_LIFE: u32 = 60;
+/// How long judging an answer may take.
+const JUDGE_WAIT: Duration = Duration::from_secs(8);
+
+/// What an answer comes to.
+struct Judged {
+    security: Security,
+    /// How long it may be kept, in seconds.
+    longest: u32,
+    /// What is wrong with it, as a number and in words.
+    bogus: Option<(Explanation, Arc<str>)>,
+}
+
+/// The message of an answer.
+struct Message(Arc<upstream::run::Said>);
+
+impl AsRef<[u8]> for Message {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.message
+    }
+}
+
+/// The addresses of a name, as everybody's upstreams say them, or why they are not known.
+pub(crate) async fn addresses(upstreams: &Upstreams, name: &str) -> Result<Vec<IpAddr>, String> {
+    let name = Name::parse(name).ok_or_else(|| format!("`{name}` is no name"))?;
+    let asker = upstreams.on_this_thread();
+    let (mut found, mut why) = (Vec::new(), String::new());
+    for of in [kind::AAAA, kind::A] {
+        match asker.ask(0, name.wire(), of, 1, Want::default()).await {
+            Ok(said) => {
+                let records = expand(&said.message).unwrap_or_default();
+                found.extend(records.iter().filter(|record| record.section == 0).filter_map(Record::address));
+            }
+            Err(nobody) => why = nobody.words.to_string(),
+        }
+    }
+    match found.is_empty() {
+        true if why.is_empty() => Err(format!("{} has no address", name.text())),
+        true => Err(why),
+        false => Ok(found),
+    }
+}

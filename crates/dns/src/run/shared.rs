@@ -1,0 +1,191 @@
+//! What all threads of a server have together: what is answered from, and what changes while it runs.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use runtime::{Clock, Conditions};
+
+use super::journal::Words;
+use super::outside::Outside;
+use crate::answer::{Outcome, Transport};
+use crate::cache::Cache;
+use crate::client::WeekTime;
+use crate::filter::Rules;
+use crate::filters::Filters;
+use crate::limits::Limits;
+use crate::log::Logger;
+use crate::neighbours::Neighbours;
+use crate::plan::Plan;
+
+/// How long a client waits before it is told an answer whose time is over (RFC 8767 section 5), and how long where the
+/// upstreams were silent a moment ago.
+const STALE_AFTER: Duration = Duration::from_millis(1800);
+const STALE_WHILE_SILENT: Duration = Duration::from_millis(200);
+/// How long upstreams are held for silent, in seconds.
+const SILENT_FOR: u32 = 30;
+
+/// What is answered from. It is replaced as a whole.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) filters: Arc<Filters>,
+    pub(crate) zone: TimeZone,
+    pub(crate) words: Words,
+    /// Another number once upstreams, or what is believed of them, are others: what was kept before is not theirs.
+    pub(crate) epoch: u8,
+}
+
+/// Everything that the threads have together.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    serving: RwLock<Arc<Serving>>,
+    changing: Mutex<()>,
+    /// Another number after everything that changes what is said to whom.
+    pub(super) state: AtomicU32,
+    pub(crate) neighbours: RwLock<Arc<Neighbours>>,
+    /// Until when the filters are paused, in milliseconds since 1970; 0 if they are not.
+    pub(crate) paused_until: AtomicU64,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) limits: Limits,
+    pub(crate) outside: Outside,
+    pub(crate) logger: Arc<Logger>,
+    pub(crate) counts: Counts,
+    pub(crate) clock: Clock,
+    pub(crate) conditions: Conditions,
+    pub(super) started: Instant,
+    /// Until which second the upstreams are held for silent, since they did not answer a moment ago.
+    silent_until: AtomicU32,
+    /// Who asked more than may be asked, since it was last looked at.
+    pub(crate) limited: Mutex<HashMap<IpAddr, u64>>,
+}
+
+/// How many questions had which outcome, in the order of [`Outcome::ALL`], and how long those took that others were
+/// asked, in microseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) outcomes: [AtomicU64; Outcome::ALL.len()],
+    pub(crate) over: [AtomicU64; 4],
+    pub(crate) micros: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        cache: Arc<Cache>,
+        outside: Outside,
+        logger: Arc<Logger>,
+        clock: Clock,
+        conditions: Conditions,
+    ) -> Self {
+        let serving = Serving {
+            plan: Arc::default(),
+            filters: Arc::default(),
+            zone: TimeZone::UTC,
+            words: Words::default(),
+            epoch: 0,
+        };
+        Self {
+            serving: RwLock::new(Arc::new(serving)),
+            changing: Mutex::default(),
+            state: AtomicU32::new(0),
+            neighbours: RwLock::default(),
+            paused_until: AtomicU64::new(0),
+            cache,
+            limits: Limits::default(),
+            outside,
+            logger,
+            counts: Counts::default(),
+            clock,
+            conditions,
+            started: Instant::now(),
+            silent_until: AtomicU32::new(0),
+            limited: Mutex::default(),
+        }
+    }
+
+    /// Held while something else is put in the place of what is served, so that nothing older takes the place of what is newer.
+    pub(crate) fn serving_changes(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn serving(&self) -> Arc<Serving> {
+        Arc::clone(&self.serving.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Answers from this from now on.
+    pub(crate) fn serve(&self, plan: Arc<Plan>, own: Arc<Rules>, lists: Arc<Rules>) {
+        let zone = TimeZone::get(&plan.timezone).unwrap_or(TimeZone::UTC);
+        let mut serving = self.serving.write().unwrap_or_else(PoisonError::into_inner);
+        let filters = Filters::new(serving.filters.state.wrapping_add(1), own, lists, &plan);
+        let words = Words::of(&plan);
+        let is_asked_alike = serving.plan.groups == plan.groups
+            && serving.plan.validates == plan.validates
+            && serving.plan.insecure == plan.insecure;
+        let epoch = serving.epoch.wrapping_add(u8::from(!is_asked_alike));
+        *serving = Arc::new(Serving { plan, filters: Arc::new(filters), zone, words, epoch });
+        drop(serving);
+        self.changed();
+    }
+
+    /// What is known of clients is looked up anew.
+    pub(crate) fn changed(&self) {
+        self.state.fetch_add(1, Ordering::Release);
+    }
+
+    /// How long somebody waits who can be told an old answer: not long if nobody answered a moment ago, or a house that
+    /// is cut off would wait for every name.
+    pub(super) fn patience(&self) -> Duration {
+        let is_silent = self.now() < self.silent_until.load(Ordering::Relaxed);
+        if is_silent { STALE_WHILE_SILENT } else { STALE_AFTER }
+    }
+
+    /// Takes note that the upstreams answer.
+    pub(super) fn upstreams_answer(&self) {
+        self.silent_until.store(0, Ordering::Relaxed);
+    }
+
+    /// Takes note that the upstreams did not answer in so long. From not answering at once nothing follows.
+    pub(super) fn upstreams_are_silent(&self, waited: Duration) {
+        if waited == STALE_AFTER {
+            self.silent_until.store(self.now().saturating_add(SILENT_FOR), Ordering::Relaxed);
+        }
+    }
+
+    /// Seconds since the server was made, by a clock that nobody sets.
+    pub(crate) fn now(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        let until = self.paused_until.load(Ordering::Relaxed);
+        until > 0 && u64::try_from(self.clock.now()).unwrap_or(0) < until
+    }
+
+    /// The time of the week in the lab's zone.
+    pub(crate) fn week_time(&self, zone: &TimeZone) -> WeekTime {
+        let now = jiff::Timestamp::from_millisecond(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let now = now.to_zoned(zone.clone());
+        let day = usize::try_from(now.weekday().to_monday_zero_offset()).unwrap_or(0);
+        let minute = i16::from(now.hour()) * 60 + i16::from(now.minute());
+        WeekTime { day, minute: u16::try_from(minute).unwrap_or(0) }
+    }
+
+    /// The MAC address that the neighbour table has for an address.
+    pub(super) fn mac_of(&self, address: IpAddr) -> Option<crate::client::Mac> {
+        let neighbours = self.neighbours.read().unwrap_or_else(PoisonError::into_inner);
+        neighbours.get(&address.to_canonical()).copied()
+    }
+
+    /// Counts what came of a question.
+    pub(super) fn count(&self, outcome: Outcome, over: Transport) {
+        if let Some(count) = self.counts.outcomes.get(outcome as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(count) = self.counts.over.get(over as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
