@@ -8,6 +8,8 @@ const GONE = 3_000;
 const AGAIN = 5_000;
 /** How long nothing may be said: there is a sign of life every 15 s, and a connection that lost its way does not end. */
 const SILENT = 40_000;
+/** How long a page waits for somebody who is about to press something. */
+const AIMING = 5_000;
 /** How long a page may take to come. */
 const PATIENCE = 20_000;
 
@@ -19,6 +21,8 @@ let strip: HTMLElement | undefined;
 let seen = new Date();
 let fetching = false;
 let again = false;
+let aimed: number | undefined;
+let held: number | undefined;
 
 /** Whether a person is in a row, which is not to move under them. */
 function row(): string | undefined {
@@ -34,7 +38,21 @@ function isFilled(field: Element): boolean {
   return field.selectedIndex !== Math.max(0, came);
 }
 
+/** Whether somebody is about to press something in a row, which is not to move away under the pointer. */
+function isAimed(): boolean {
+  return matchMedia("(hover: hover)").matches && main.querySelector("tbody td:hover :is(.press, .action)") !== null;
+}
+
 async function refresh(): Promise<void> {
+  if (isAimed()) {
+    aimed ??= Date.now();
+    if (Date.now() - aimed < AIMING) {
+      window.clearTimeout(held);
+      held = window.setTimeout(() => void refresh(), 500);
+      return;
+    }
+  }
+  aimed = undefined;
   if (fetching) {
     again = true;
     return;

@@ -36,6 +36,9 @@ export function tell(root: ParentNode): void {
     if (Number.isNaN(moment.getTime())) continue;
     if (time.classList.contains("since")) {
       put(time, `${long(Date.now() + ahead - moment.getTime())} ago`, whole(moment));
+    } else if (time.classList.contains("until")) {
+      const left = moment.getTime() - Date.now() - ahead;
+      put(time, left > 0 ? `in ${long(left)}` : "now", whole(moment));
     } else {
       put(time, whole(moment), "");
     }

@@ -33,6 +33,18 @@ const EVENT_FILTER: &[(&str, &str)] = &[
     TEXT,
     ("before", "only before this moment, in milliseconds since 1970"),
 ];
+const LOG_FILTER: &[(&str, &str)] = &[
+    ("client", "only of this client: an address or a part of one, or what the lab calls it"),
+    ("name", "only names with this text in them"),
+    ("outcome", "only those that had this outcome"),
+    ("reason", "only those with this text in the rule, the list, the policy or the upstream"),
+    ("before", "only before this one: what an answer says as `next`"),
+];
+const WHY: &[(&str, &str)] = &[
+    ("name", "the name"),
+    ("client", "who asks: an address, or what the lab calls it; without it, this machine"),
+    ("kind", "the kind of record; without it, A"),
+];
 
 fn addresses() -> Vec<Address> {
     vec![
@@ -47,7 +59,18 @@ fn addresses() -> Vec<Address> {
         address::<view::Apps>("apps", "All apps.", &[]),
         address::<view::AppView>("apps/{name}", "Everything of one app.", &[("name", "its name")]),
         address::<view::Network>("network", "Zones, policy, devices, tunnels.", &[]),
-        address::<view::DnsView>("dns", "Names, counters and the last questions.", &[TEXT]),
+        address::<view::DnsView>(
+            "dns",
+            "Names, what name servers follow, how they are, the last questions.",
+            &[TEXT],
+        ),
+        address::<view::DnsLog>("dns/log", "The questions that this machine was asked.", LOG_FILTER),
+        address::<view::DnsNumbers>(
+            "dns/numbers",
+            "What came of the questions of the last day, on this machine.",
+            &[],
+        ),
+        address::<view::DnsWhy>("dns/why", "What this machine would say about a name, and why.", WHY),
         address::<view::Coverage>(
             "coverage",
             "What apps and machines have of everything that can follow.",

@@ -132,7 +132,9 @@ fn content(frame: &Frame<'_>, main: Markup) -> Markup {
     let topics = (!frame.topics.is_empty()).then(|| frame.topics.join(" "));
     // What goes on by the clock of who looks begins at this one. Where nothing does, the page stays the same, and who has it
     // need not get it again.
-    let now = (frame.now != 0 && main.0.contains("<time class=\"since\"")).then_some(frame.now);
+    let now = (frame.now != 0
+        && ["since", "until"].iter().any(|class| main.0.contains(&format!("<time class=\"{class}\""))))
+    .then_some(frame.now);
     html! { main #main tabindex="-1" data-topics=[topics] data-machine=(frame.machine) data-now=[now] { (main) } }
 }
 

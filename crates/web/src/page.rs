@@ -24,7 +24,7 @@ use crate::ui;
 
 pub(crate) use app::{app, apps};
 pub(crate) use config::{config, remove_overlay};
-pub(crate) use dns::{add_rule, dns};
+pub(crate) use dns::{add_rule, dns, dns_lists, dns_log, dns_numbers, dns_policies, dns_why, tell};
 pub(crate) use event::events;
 pub(crate) use machine::{machine, machines};
 pub(crate) use network::network;

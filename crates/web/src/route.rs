@@ -1,7 +1,7 @@
 //! Which address is what. Pure.
 
 use crate::request::{decoded, field, fields};
-use crate::view::Filter;
+use crate::view::{Filter, LogFilter};
 
 /// A page, with what its address says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,12 @@ pub(crate) enum Page {
     Dns {
         text: Option<String>,
     },
+    /// The questions that the name server of this machine was asked.
+    DnsLog(LogFilter),
+    DnsNumbers,
+    DnsWhy(WhyAsked),
+    DnsLists,
+    DnsPolicies,
     Coverage,
     /// With the files that are followed, also while there are changed ones.
     Config {
@@ -33,6 +39,32 @@ pub(crate) enum Page {
     RemoveOverlay(i64),
     /// Whether a rule is really to be added.
     AddRule(String),
+    /// Whether the name server of this machine is really to do something.
+    Tell(Telling),
+}
+
+/// What would be said about which name to whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WhyAsked {
+    /// The name; none if nothing is asked yet.
+    pub(crate) name: Option<String>,
+    /// An address, or what the lab calls it.
+    pub(crate) client: Option<String>,
+    /// The kind of record.
+    pub(crate) kind: Option<String>,
+}
+
+/// What the name server of this machine can be told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// To let its filters rest for so many seconds; 0 ends that.
+    Pause(u32),
+    /// To forget the answers about a name and what is under it, or all.
+    Flush(Option<String>),
+    /// To fetch a list now, or all.
+    Fetch(Option<String>),
+    /// To remove everything from its log.
+    ForgetLog,
 }
 
 /// What is asked for with GET.
@@ -62,8 +94,13 @@ pub(crate) enum Route {
 /// What is to be changed with POST.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    AddRule(String),
+    /// A rule, and the page to go back to.
+    AddRule {
+        rule: String,
+        back: Option<String>,
+    },
     RemoveOverlay(i64),
+    Tell(Telling),
 }
 
 /// Where a path and a query lead.
@@ -84,7 +121,15 @@ pub(crate) fn route(path: &str, query: &str) -> Route {
         ["api", "v1", "index"] => Route::Index { text: text() },
         ["api", "v1", "portal"] => Route::Api(Page::Portal { text: text() }),
         ["api", "v1", rest @ ..] => match page(rest, &fields) {
-            Some(Page::Jump { .. } | Page::RemoveOverlay(_) | Page::AddRule(_) | Page::Portal { .. })
+            Some(
+                Page::Jump { .. }
+                | Page::RemoveOverlay(_)
+                | Page::AddRule(_)
+                | Page::Tell(_)
+                | Page::DnsLists
+                | Page::DnsPolicies
+                | Page::Portal { .. },
+            )
             | None => Route::Nothing,
             Some(page) => Route::Api(page),
         },
@@ -111,6 +156,15 @@ fn page(segments: &[&str], fields: &[(String, String)]) -> Option<Page> {
         ["apps", name] => Page::App(decoded(name)),
         ["network"] => Page::Network,
         ["dns"] => Page::Dns { text: text() },
+        ["dns", "log"] => Page::DnsLog(log_filter(fields)),
+        ["dns", "numbers"] => Page::DnsNumbers,
+        ["dns", "why"] => Page::DnsWhy(WhyAsked {
+            name: field(fields, "name").map(str::to_owned),
+            client: field(fields, "client").map(str::to_owned),
+            kind: field(fields, "kind").map(str::to_owned),
+        }),
+        ["dns", "lists"] => Page::DnsLists,
+        ["dns", "policies"] => Page::DnsPolicies,
         ["coverage"] => Page::Coverage,
         ["config"] => Page::Config { followed: field(fields, "lab") == Some("followed") },
         ["events"] => Page::Events(filter(fields)),
@@ -119,8 +173,51 @@ fn page(segments: &[&str], fields: &[(String, String)]) -> Option<Page> {
         ["jump"] => Page::Jump { text: text().unwrap_or_default() },
         ["config", "overlay", number, "delete"] => Page::RemoveOverlay(number.parse().ok()?),
         ["dns", "rule"] => Page::AddRule(field(fields, "rule")?.to_owned()),
+        ["dns", what] => Page::Tell(telling(what, fields)?),
         _ => return None,
     })
+}
+
+fn log_filter(fields: &[(String, String)]) -> LogFilter {
+    let own = |name: &str| field(fields, name).map(|text| text.trim().to_owned());
+    LogFilter {
+        client: own("client"),
+        name: own("name"),
+        outcome: own("outcome"),
+        reason: own("reason"),
+        before: field(fields, "before").and_then(|before| before.parse().ok()),
+    }
+}
+
+/// What the name server is told, by the last part of the address.
+fn telling(what: &str, fields: &[(String, String)]) -> Option<Telling> {
+    let own = |name: &str| field(fields, name).map(str::to_owned);
+    Some(match what {
+        "pause" => Telling::Pause(field(fields, "seconds")?.parse().ok()?),
+        "flush" => Telling::Flush(own("name")),
+        "fetch" => Telling::Fetch(own("list")),
+        "forget" => Telling::ForgetLog,
+        _ => return None,
+    })
+}
+
+/// A page about names, to go back to once something is changed. Whatever else a form says leads nowhere.
+fn back(text: &str) -> Option<String> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    let (whole, _) = text.split_once('#').unwrap_or((text, ""));
+    let (path, query) = whole.split_once('?').unwrap_or((whole, ""));
+    let is_ours = matches!(
+        route(path, query),
+        Route::Page(
+            Page::Dns { .. }
+                | Page::DnsLog(_)
+                | Page::DnsNumbers
+                | Page::DnsWhy(_)
+                | Page::DnsLists
+                | Page::DnsPolicies
+        )
+    );
+    (is_plain && is_ours).then(|| text.to_owned())
 }
 
 fn filter(fields: &[(String, String)]) -> Filter {
@@ -138,7 +235,11 @@ pub(crate) fn change(path: &str, form: &str) -> Option<Change> {
     let fields = fields(form);
     let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     match segments.as_slice() {
-        ["dns", "rule"] => Some(Change::AddRule(field(&fields, "rule")?.to_owned())),
+        ["dns", "rule"] => Some(Change::AddRule {
+            rule: field(&fields, "rule")?.to_owned(),
+            back: field(&fields, "back").and_then(back),
+        }),
+        ["dns", what] => telling(what, &fields).map(Change::Tell),
         ["config", "overlay", number, "delete"] => Some(Change::RemoveOverlay(number.parse().ok()?)),
         _ => None,
     }
@@ -147,7 +248,17 @@ pub(crate) fn change(path: &str, form: &str) -> Option<Change> {
 impl Page {
     /// Whether other machines, or much of the system, are asked for it.
     pub(crate) fn asks(&self) -> bool {
-        matches!(self, Self::Dns { .. } | Self::Events(_) | Self::Setup)
+        matches!(
+            self,
+            Self::Dns { .. }
+                | Self::DnsLog(_)
+                | Self::DnsNumbers
+                | Self::DnsWhy(_)
+                | Self::DnsLists
+                | Self::DnsPolicies
+                | Self::Events(_)
+                | Self::Setup
+        )
     }
 
     /// The names of what it changes with.
@@ -158,10 +269,21 @@ impl Page {
                 &["lab", "machines", "services", "conditions", "overlay"]
             }
             Self::Network | Self::Coverage => &["lab"],
-            Self::Dns { .. } => &["lab", "services", "queries", "overlay"],
+            // What is long ago does not change, nor does why somebody asked.
+            Self::DnsLog(LogFilter { before: Some(_), .. })
+            | Self::DnsWhy(WhyAsked { name: Some(_), .. }) => &["lab", "overlay"],
+            Self::Dns { .. } | Self::DnsLog(_) | Self::DnsLists => &["lab", "services", "queries", "overlay"],
+            Self::DnsPolicies => &["lab", "services", "overlay"],
             Self::Config { .. } => &["lab", "machines", "overlay", "conditions"],
             Self::Events(_) => &["events", "machines"],
-            Self::Setup | Self::Jump { .. } | Self::RemoveOverlay(_) | Self::AddRule(_) => &[],
+            // To count the questions of a day anew for each that comes is not worth it.
+            Self::DnsNumbers
+            | Self::DnsWhy(_)
+            | Self::Setup
+            | Self::Jump { .. }
+            | Self::RemoveOverlay(_)
+            | Self::AddRule(_)
+            | Self::Tell(_) => &[],
         }
     }
 }
@@ -196,11 +318,62 @@ mod tests {
     fn only_what_can_be_changed_is_a_change() {
         assert_eq!(
             change("/dns/rule", "rule=%7C%7Cads.example%5E"),
-            Some(Change::AddRule("||ads.example^".into()))
+            Some(Change::AddRule { rule: "||ads.example^".into(), back: None })
         );
+        assert_eq!(change("/dns/pause", "seconds=300"), Some(Change::Tell(Telling::Pause(300))));
+        assert_eq!(change("/dns/flush", ""), Some(Change::Tell(Telling::Flush(None))));
+        assert_eq!(change("/dns/fetch", "list=ads"), Some(Change::Tell(Telling::Fetch(Some("ads".into())))));
+        assert_eq!(change("/dns/forget", ""), Some(Change::Tell(Telling::ForgetLog)));
         assert_eq!(change("/config/overlay/3/delete", ""), Some(Change::RemoveOverlay(3)));
-        for (path, form) in [("/dns/rule", ""), ("/dns", "rule=x"), ("/config/overlay/x/delete", "")] {
+        let nothing = [
+            ("/dns/rule", ""),
+            ("/dns", "rule=x"),
+            ("/dns/log", "seconds=3"),
+            ("/dns/pause", "seconds=long"),
+            ("/dns/pause", ""),
+            ("/config/overlay/x/delete", ""),
+        ];
+        for (path, form) in nothing {
             assert_eq!(change(path, form), None, "{path}");
         }
+    }
+
+    #[test]
+    fn what_leads_back_is_one_of_our_own_pages() {
+        let led =
+            |back: &str| match change("/dns/rule", &format!("rule=x&back={}", crate::request::encoded(back)))
+            {
+                Some(Change::AddRule { back, .. }) => back,
+                other => panic!("{other:?}"),
+            };
+        for good in
+            ["/dns", "/dns#last", "/dns/log?client=10.0.0.7&outcome=blocked", "/dns/why?name=a.example"]
+        {
+            assert_eq!(led(good).as_deref(), Some(good));
+        }
+        for bad in [
+            "//evil.example",
+            "https://evil.example/dns",
+            "/dns/log?x=\r\nSet-Cookie:a=b",
+            "/dns/pause?seconds=0",
+            "/",
+            "",
+        ] {
+            assert_eq!(led(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_log_is_asked_for_by_its_address() {
+        let filter = LogFilter {
+            client: Some("phone".into()),
+            outcome: Some("blocked".into()),
+            before: Some(9),
+            ..LogFilter::default()
+        };
+        let log = route("/dns/log", "client=+phone&name=&outcome=blocked&before=9&reason=");
+        assert_eq!(log, Route::Page(Page::DnsLog(filter)));
+        assert_eq!(route("/api/v1/dns/numbers", ""), Route::Api(Page::DnsNumbers));
+        assert_eq!(route("/api/v1/dns/pause", "seconds=3"), Route::Nothing);
     }
 }

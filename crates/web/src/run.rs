@@ -2,6 +2,7 @@
 
 mod answer;
 mod live;
+mod names;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

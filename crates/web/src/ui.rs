@@ -68,6 +68,32 @@ pub(crate) fn part_of(part: u64, whole: u64) -> f64 {
     f64::from(u32::try_from(thousandths).unwrap_or(u32::MAX)) / 1000.0
 }
 
+/// A number whose digits stand in threes.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 2);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push('\u{202F}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number of bytes in the unit that suits it.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
+        // Tenths, without a way through numbers that lose some.
+        Some((unit, word)) => {
+            let tenths = u128::from(bytes) * 10 / u128::from(*unit);
+            format!("{}.{}\u{202F}{word}", tenths / 10, tenths % 10)
+        }
+        None => format!("{bytes}\u{202F}bytes"),
+    }
+}
+
 /// A part of a whole, counted.
 pub(crate) fn part(part: usize, whole: usize) -> f64 {
     part_of(u64::try_from(part).unwrap_or(0), u64::try_from(whole).unwrap_or(0))
@@ -111,6 +137,16 @@ pub(crate) fn since(at: Millis, now: Millis) -> Markup {
     html! {
         time.since datetime=(instant(at)) aria-live="off" title={ (runtime::clock::in_words(at)) " UTC" } {
             (long.replace(' ', "\u{202F}")) " ago"
+        }
+    }
+}
+
+/// A moment to come as the time until then.
+pub(crate) fn until(at: Millis, now: Millis) -> Markup {
+    let long = runtime::clock::long_in_words(at.saturating_sub(now));
+    html! {
+        time.until datetime=(instant(at)) aria-live="off" title={ (runtime::clock::in_words(at)) " UTC" } {
+            @if at <= now { "now" } @else { "in " (long.replace(' ', "\u{202F}")) }
         }
     }
 }
@@ -196,6 +232,11 @@ impl<'c> Column<'c> {
         };
         Self { name, class }
     }
+
+    /// What stands before a number that is not below its head any more.
+    fn head(&self) -> Option<&'c str> {
+        self.class.is_some_and(|class| class.ends_with("num")).then_some(self.name)
+    }
 }
 
 /// A dense table; the first cell of a row is its head. Without rows, what is said instead.
@@ -218,7 +259,7 @@ pub(crate) fn table(caption: &str, columns: &[&str], rows: Vec<Vec<Markup>>, not
                     tr {
                         @for (at, (cell, column)) in row.iter().zip(&columns).enumerate() {
                             @if at == 0 { th scope="row" class=[column.class] { (cell) } }
-                            @else { td class=[column.class] { (cell) } }
+                            @else { td class=[column.class] data-head=[column.head()] { (cell) } }
                         }
                     }
                 }
@@ -362,6 +403,16 @@ pub(crate) fn breakable(name: &str) -> Markup {
     html! { @for part in name.split_inclusive(['.', '/', ':']) { (part) wbr; } }
 }
 
+/// An address, of which only a long one is broken.
+pub(crate) fn address(text: &str) -> Markup {
+    html! { @if text.contains(':') { (breakable(text)) } @else { (text) } }
+}
+
+/// A table whose rows a narrow screen shows as blocks.
+pub(crate) fn stacked(table: Markup) -> Markup {
+    html! { div.stacked { (table) } }
+}
+
 /// A sentence whose parts between backticks are to be typed.
 pub(crate) fn code_words(text: &str) -> Markup {
     html! {
@@ -422,6 +473,15 @@ mod tests {
         assert!(drawn.contains("aria-label=\"naxos: 2 times up, 1 times down\""), "{drawn}");
         assert!(meter("power", part(3, 2), "3 of 2").0.contains("class=\"over\" width=\"100\""));
         assert!(meter("power", part(1, 2), "1 of 2").0.contains("width=\"50\""));
+    }
+
+    #[test]
+    fn numbers_and_sizes_are_read_at_a_glance() {
+        let all = [0, 999, 1_000, 1_234_567].map(thousands);
+        assert_eq!(all, ["0", "999", "1\u{202F}000", "1\u{202F}234\u{202F}567"]);
+        let all = [12, 1_536, 17_301_504, u64::MAX].map(size);
+        assert_eq!(all, ["12\u{202F}bytes", "1.5\u{202F}KiB", "16.5\u{202F}MiB", "17179869183.9\u{202F}GiB"]);
+        assert!(until(120_000, 0).0.contains(">in 2\u{202F}min<"));
     }
 
     #[test]

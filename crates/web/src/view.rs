@@ -23,8 +23,11 @@ use serde::Serialize;
 pub use app::{AppRow, AppView, Apps, Holding, Step, Steps, app, apps};
 pub use config::{Config, ConfigFile, ConfigLine, FaultView, MachineLab, OverlayEntry, config};
 pub use coverage::{Cell, CellIs, Coverage, CoverageRow, coverage};
-pub use dns::{DnsMachine, DnsName, DnsView, Lookup};
-pub(crate) use dns::{NameServersAsked, dns};
+pub use dns::{
+    DnsCache, DnsList, DnsLog, DnsLogShown, DnsMachine, DnsName, DnsNumbers, DnsPolicy, DnsUpstream, DnsView,
+    DnsWhy, HourRow, LogFilter, Lookup, Most, Trouble, WhyChange, WhyStep,
+};
+pub(crate) use dns::{HOURS, NameServersAsked, Told, dns, is_here, log, numbers, on, why};
 pub use event::{EventRow, Events, EventsAsked, Filter, events};
 pub use index::{Index, Thing, index};
 pub use machine::{Duty, Fact, MachineRow, MachineView, Machines, Runs, machine, machines};

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::view::{Network, TunnelView};
+use crate::ui;
+use crate::view::{HourRow, Network, TunnelView};
 
 /// The size of the picture, and of a site in it.
 const WIDTH: f64 = 640.0;
@@ -89,4 +90,56 @@ fn drawn(site: &Site<'_>) -> Markup {
             text x=(site.x) y=(site.y + 22.0) text-anchor="middle" { (zones) }
         }
     }
+}
+
+/// The height of a bar that is as long as can be, and how far apart the left edges of two are.
+const TALL: f64 = 120.0;
+const APART: f64 = 10.0;
+
+/// How many questions each hour had: bars whose lower parts are what was blocked and what had no answer. It is stretched
+/// to its place, and its words stand beside it, so that they keep their size.
+pub(super) fn hours(all: &[HourRow]) -> Markup {
+    let most = all.iter().map(|hour| hour.questions).max().unwrap_or(0);
+    let sum = |of: fn(&HourRow) -> u64| ui::thousands(all.iter().map(of).sum());
+    let label = format!(
+        "{} hours: {} questions, {} blocked, {} without an answer; {} in the hour with most",
+        all.len(),
+        sum(|hour| hour.questions),
+        sum(|hour| hour.blocked),
+        sum(|hour| hour.failed),
+        ui::thousands(most)
+    );
+    let count = u32::try_from(all.len()).unwrap_or(u32::MAX);
+    let wide = APART * f64::from(count);
+    html! {
+        figure.hours {
+            p.axis { span { (ui::thousands(most)) } }
+            svg viewBox={ "0 0 " (wide) " " (TALL) } preserveAspectRatio="none" role="img" aria-label=(label) {
+                @for (hour, at) in all.iter().zip(0_u32..) { (bar(hour, most, APART * f64::from(at))) }
+            }
+            p.axis { span { (count) "\u{202F}h ago" } span { (count / 2) "\u{202F}h ago" } span { "now" } }
+            p.legend {
+                @for (class, words) in [("rest", "answered"), ("blocked", "blocked"), ("failed", "no answer")] {
+                    span { svg.swatch viewBox="0 0 12 12" aria-hidden="true" { rect class=(class) width="12" height="12" rx="2" {} } " " (words) }
+                }
+            }
+        }
+    }
+}
+
+fn bar(hour: &HourRow, most: u64, x: f64) -> Markup {
+    let high = |count: u64| TALL * ui::part_of(count, most);
+    let (failed, blocked) = (high(hour.failed), high(hour.blocked));
+    let rest = high(hour.questions.saturating_sub(hour.failed).saturating_sub(hour.blocked));
+    let parts = [("failed", failed, TALL - failed), ("blocked", blocked, TALL - failed - blocked)];
+    let parts = parts.into_iter().chain([("rest", rest, TALL - failed - blocked - rest)]);
+    html! {
+        @for (class, high, y) in parts {
+            @if high > 0.0 { rect class=(class) x=(x + 1.0) y=(tenths(y)) width=(APART - 2.0) height=(tenths(high)) {} }
+        }
+    }
+}
+
+fn tenths(length: f64) -> f64 {
+    (length * 10.0).round() / 10.0
 }

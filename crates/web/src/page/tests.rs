@@ -1,5 +1,8 @@
 //! Every page, of several moments of the example's lab: what is on it, what it must not have, and that its links lead somewhere.
 
+mod moments;
+mod names;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,175 +14,72 @@ use runtime::{Condition, Phase, Seen};
 
 use super::status as status_page;
 use super::*;
-use crate::route::{Route, change, route};
-use crate::view::{self, Attention, Filter};
+use crate::route::{Route, Telling, WhyAsked, change, route};
+use crate::view::{self, Attention, Filter, LogFilter};
+use moments::{all_is_well, checked, much_is_wrong, other, smallest, status};
+use names::*;
 
 const NOW: i64 = 1_800_000_000_000;
 
-fn checked(folder: Folder) -> Arc<Checked> {
-    let options = Options { runs: crate::RUNS, ..Options::at("2026-11-24") };
-    Arc::new(lab::check(folder, &options))
-}
-
-/// The example, with keys for all machines.
-fn example() -> Arc<Checked> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/aegean");
-    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPK1QzPk2S3Zv0uCj1U3SP5IOaB4W6OlLrMYYRrWB9rR";
-    let known = checked(Folder::open(&root).unwrap());
-    let names = known.lab.as_ref().unwrap().machines.keys().map(ToString::to_string);
-    let demo = Demo { keys: names.map(|name| (name, key.to_owned())).collect() };
-    let options = Options { runs: crate::RUNS, demo: Some(demo), ..Options::at("2026-11-24") };
-    Arc::new(lab::check(Folder::open(&root).unwrap(), &options))
-}
-
-fn status(machine: &str, services: &[(&str, Phase)]) -> Status {
-    let services = services.iter().map(|(name, phase)| ServiceRuns {
-        name: (*name).to_owned(),
-        phase: *phase,
-        trouble: None,
-        running: Some(Running { does: format!("does {name}"), lines: Vec::new() }),
-    });
-    Status {
-        machine: machine.to_owned(),
-        polis: "0.1.0".to_owned(),
-        now: NOW,
-        since: NOW - 3_600_000,
-        lab: "c0ffee".to_owned(),
-        services: services.collect(),
-        ..Status::default()
-    }
-}
-
-/// All machines answer; this one is thebes.
-fn all_is_well() -> Seen {
-    let lab = example();
-    let agents = lab.lab.as_ref().unwrap().machines.iter().filter(|(_, machine)| *machine.agent);
-    let others = agents.filter(|(name, _)| name.as_str() != "thebes").map(|(name, _)| {
-        let services: &[(&str, Phase)] = match name.as_str() {
-            "naxos" => &[("dns", Phase::Running), ("portal", Phase::Running)],
-            "anafi" => &[("dns", Phase::StandsBy), ("portal", Phase::Running)],
-            _ => &[("portal", Phase::Running)],
+/// The pages about names: on a name server with much to show, with nothing to show, and on one that does not answer; with
+/// a session and without one.
+fn name_pages(seen: &Seen, may_change: bool) -> Vec<(String, Made)> {
+    let mut all = Vec::new();
+    let naxos = on_naxos(seen);
+    let asked = WhyAsked {
+        name: Some("<x>".to_owned()),
+        client: Some("<x>".to_owned()),
+        kind: Some("<x>".to_owned()),
+    };
+    let filter = LogFilter {
+        client: Some("<x>".to_owned()),
+        reason: Some("<x>".to_owned()),
+        before: Some(3),
+        ..LogFilter::default()
+    };
+    let none = ::dns::Said::Log { rows: Vec::new(), next: None, note: None };
+    let quiet = vec![("naxos".to_owned(), Ok(::dns::View::default()))];
+    for (number, seen) in [seen, &naxos].into_iter().enumerate() {
+        let mut add = |address: &str, made: Made| {
+            let more = if address.contains('?') { '&' } else { '?' };
+            all.push((format!("{address}{more}of={number}{may_change}"), made));
         };
-        Known {
-            peer: Peer {
-                machine: name.to_string(),
-                answering: Answering::Up,
-                since: NOW - 3_000_000,
-                why: None,
-                polis: Some("0.1.0".to_owned()),
-            },
-            status: Some(Arc::new(status(name.as_str(), services))),
-            history: vec![(NOW - 3_000_000, Answering::Up)],
+        for (which, said) in [lookups(), quiet.clone(), Vec::new()].into_iter().enumerate() {
+            let view = view::dns(seen, said, None).unwrap();
+            add(&format!("/dns?{which}"), dns(seen, &view, None, may_change));
+            add(&format!("/dns/lists?{which}"), dns_lists(seen, &view, may_change));
+            add(&format!("/dns/policies?{which}"), dns_policies(seen, &view));
         }
-    });
-    Seen {
-        now: NOW,
-        machine: lab
-            .lab
-            .as_ref()
-            .unwrap()
-            .machines
-            .keys()
-            .find(|name| name.as_str() == "thebes")
-            .unwrap()
-            .clone(),
-        others: others.collect(),
-        lab: Arc::clone(&lab),
-        refused: None,
-        status: status("thebes", &[("portal", Phase::Running)]),
-        overlay: Vec::new(),
-        is_demo: false,
+        for (which, told) in [log_told(), Ok(none.clone()), silence(), why_told()].into_iter().enumerate() {
+            let log = view::log(seen, told).unwrap();
+            add(&format!("/dns/log?{which}"), dns_log(seen, &log, &LogFilter::default(), may_change));
+            add(&format!("/dns/log?f{which}"), dns_log(seen, &log, &filter, may_change));
+        }
+        for (which, told) in [numbers_told(), Ok(::dns::Said::Statistics(Default::default())), silence()]
+            .into_iter()
+            .enumerate()
+        {
+            add(&format!("/dns/numbers?{which}"), dns_numbers(seen, &view::numbers(seen, told).unwrap()));
+        }
+        for (which, told) in
+            [why_told(), Ok(::dns::Said::Why(Default::default())), silence()].into_iter().enumerate()
+        {
+            add(&format!("/dns/why?{which}"), dns_why(seen, Some(&view::why(told)), &asked, may_change));
+        }
+        add("/dns/why", dns_why(seen, None, &WhyAsked::default(), may_change));
+        for what in [
+            Telling::Pause(0),
+            Telling::Pause(300),
+            Telling::Flush(Some("<x>".to_owned())),
+            Telling::Flush(None),
+            Telling::Fetch(Some("<x>".to_owned())),
+            Telling::Fetch(None),
+            Telling::ForgetLog,
+        ] {
+            add("/dns/tell", tell(seen, &what, may_change));
+        }
     }
-}
-
-fn other<'s>(seen: &'s mut Seen, machine: &str) -> &'s mut Known {
-    seen.others.iter_mut().find(|known| known.peer.machine == machine).unwrap()
-}
-
-fn die(seen: &mut Seen, machine: &str) {
-    let known = other(seen, machine);
-    known.peer.answering = Answering::Down;
-    known.peer.since = NOW - 60_000;
-    known.peer.why = Some("Connection refused".to_owned());
-    known.history.push((NOW - 60_000, Answering::Down));
-}
-
-/// larissa and with it naxos are dead, and anafi answers names; milos was never asked; a machine is out of step, another ill.
-fn much_is_wrong() -> Seen {
-    let mut seen = all_is_well();
-    for machine in ["larissa", "naxos", "paros"] {
-        die(&mut seen, machine);
-    }
-    let services = [("dns", Phase::Running), ("portal", Phase::Running)];
-    other(&mut seen, "anafi").status = Some(Arc::new(status("anafi", &services)));
-    let mut ill = status("arta", &[("portal", Phase::Running)]);
-    ill.lab = "another".to_owned();
-    ill.conditions = vec![Condition {
-        about: "state".to_owned(),
-        what: "the disk is <full>".to_owned(),
-        help: "make room".to_owned(),
-        since: NOW - 120_000,
-    }];
-    other(&mut seen, "arta").status = Some(Arc::new(ill));
-    seen.overlay = vec![Entry {
-        number: 3,
-        key: "dns.rules".to_owned(),
-        value: "||<script>.example^".to_owned(),
-        who: "\"me\"".to_owned(),
-        at: NOW - 5_000,
-    }];
-    let texts = seen.lab.folder.toml_files().map(|(_, file)| {
-        let text = file.text().replace("zone = \"mother\"", "zone = \"mothr\"");
-        (
-            file.path().to_owned(),
-            text.replace("secret:b2", "hunter2").replace("https://s3.", "https://me:hunter2@s3."),
-        )
-    });
-    seen.refused = Some(checked(Folder::from_texts(texts.collect::<Vec<_>>())));
-    seen.status.conditions = vec![Condition {
-        about: "lab".to_owned(),
-        what: "the changed lab is not taken up".to_owned(),
-        help: "mend it".to_owned(),
-        since: NOW - 1_000,
-    }];
-    seen
-}
-
-/// The smallest lab, on a machine that nobody knows.
-fn smallest() -> Seen {
-    let text = "[lab]\nname = \"home\"\ndomain = \"home.arpa\"\n[machines.pi]\naddress = \"192.168.1.2\"\n";
-    let lab = checked(Folder::from_texts([("lab.toml", text)]));
-    let machine = lab.lab.as_ref().unwrap().machines.keys().next().unwrap().clone();
-    Seen {
-        machine,
-        lab,
-        others: Vec::new(),
-        status: status("pi", &[("portal", Phase::Running)]),
-        ..all_is_well()
-    }
-}
-
-fn lookups() -> view::NameServersAsked {
-    let last = ::dns::Last {
-        at: NOW - 1_000,
-        client: "127.10.20.9".parse().unwrap(),
-        name: "ads.<b>.example.".to_owned(),
-        kind: "A".to_owned(),
-        outcome: ::dns::Outcome::Blocked,
-    };
-    let view = ::dns::View {
-        listen: vec!["127.10.50.53:53".parse().unwrap()],
-        names: 38,
-        upstreams: vec!["9.9.9.9:53".parse().unwrap()],
-        lists: Vec::new(),
-        rules: ::dns::Counts::default(),
-        blocked_names: 3,
-        blocked_bytes: 0,
-        cache: ::dns::CacheView::default(),
-        metrics: ::dns::Queries { blocked: 1, ..::dns::Queries::default() },
-        last: vec![last],
-    };
-    vec![("naxos".to_owned(), Ok(view)), ("anafi".to_owned(), Err("it does not answer".to_owned()))]
+    all
 }
 
 /// Every page of a moment, with its address.
@@ -242,7 +142,9 @@ fn attributes<'h>(html: &'h str, name: &str) -> Vec<&'h str> {
 #[test]
 fn every_page_of_every_moment_is_whole_and_its_links_lead_somewhere() {
     for seen in [all_is_well(), much_is_wrong(), smallest()] {
-        let pages = pages(&seen);
+        let mut pages = pages(&seen);
+        pages.extend(name_pages(&seen, true));
+        pages.extend(name_pages(&seen, false));
         let ids: Vec<(&str, BTreeSet<&str>)> = pages
             .iter()
             .map(|(address, made)| (address.as_str(), attributes(&made.html, "id").into_iter().collect()))
@@ -283,10 +185,10 @@ fn leads(address: &str, link: &str, ids: &[(&str, BTreeSet<&str>)]) {
     let (whole, place) = link.split_once('#').unwrap_or((link, ""));
     let whole = if whole.is_empty() { address } else { whole };
     let (path, query) = whole.split_once('?').unwrap_or((whole, ""));
-    if whole == "/nothing" {
+    if whole == "/nothing" || path == "/dns/tell" {
         return;
     }
-    let is_form = change(path, "rule=x").is_some();
+    let is_form = change(path, "rule=x&seconds=3").is_some();
     assert!(is_form || route(path, query) != Route::Nothing, "{address} leads to {link}");
     let there = ids.iter().find(|(other, _)| *other == whole);
     if let Some((_, there)) = there.filter(|_| !place.is_empty()) {
@@ -452,4 +354,140 @@ fn the_public_page_has_no_names_and_addresses_of_the_house() {
 fn pages_say_that_they_are_for_this_machine_only() {
     let html = overview(&all_is_well(), &view::overview(&all_is_well()).unwrap()).html;
     assert!(html.contains(ONLY_HERE));
+}
+
+fn text_of(html: &str) -> String {
+    let mut text = String::new();
+    let mut rest = html;
+    while let Some((before, after)) = rest.split_once('<') {
+        text.push_str(before);
+        text.push(' ');
+        rest = after.split_once('>').map_or("", |(_, after)| after);
+    }
+    text.push_str(rest);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_row_says_why_and_is_changed_by_one_press_with_a_session_only() {
+    let mut seen = on_naxos(&all_is_well());
+    let log = view::log(&seen, log_told()).unwrap();
+    let filter = LogFilter { outcome: Some("blocked".to_owned()), ..LogFilter::default() };
+    let html = dns_log(&seen, &log, &filter, true).html;
+    assert!(html.contains("<form class=\"press\" action=\"/dns/rule\" method=\"post\">"));
+    assert!(html.contains("name=\"back\" value=\"/dns/log?outcome=blocked\""), "{html}");
+    assert!(
+        html.contains("value=\"||forwarded.example^\"") && html.contains("value=\"@@||blocked.example^\"")
+    );
+    // Names of the lab, and what is refused, are nobody's to block.
+    assert!(!html.contains("local.example^") && !html.contains("refused.example^"));
+    let without = dns_log(&seen, &log, &filter, false).html;
+    assert!(
+        !without.contains("method=\"post\"")
+            && without.contains("/dns/rule?rule=%40%40%7C%7Cblocked.example%5E")
+    );
+    // What was added by a click says so, and how to undo it.
+    seen.overlay = vec![Entry {
+        number: 7,
+        key: "dns.rules".to_owned(),
+        value: "@@||blocked.example^".to_owned(),
+        who: "me".to_owned(),
+        at: NOW,
+    }];
+    let html = dns_log(&seen, &log, &filter, true).html;
+    assert!(html.contains("allowed now") && html.contains("/config/overlay/7/delete"));
+    assert!(!html.contains("value=\"@@||blocked.example^\""));
+}
+
+#[test]
+fn who_asked_is_said_on_the_machine_that_was_asked_only() {
+    let seen = all_is_well();
+    let mut view = view::dns(&seen, lookups(), None).unwrap();
+    view.lookups.clear();
+    let log = view::log(&seen, silence()).unwrap();
+    for made in [
+        dns(&seen, &view, None, true),
+        dns_log(&seen, &log, &LogFilter::default(), true),
+        dns_numbers(&seen, &view::numbers(&seen, silence()).unwrap()),
+        dns_why(&seen, None, &WhyAsked::default(), true),
+    ] {
+        assert!(made.html.contains("on the machine that is asked only"), "{}", made.html);
+        assert!(!made.html.contains("action=\"/dns/pause\""), "{}", made.html);
+    }
+}
+
+#[test]
+fn a_server_that_rests_says_until_when_and_how_to_end_that() {
+    let seen = on_naxos(&all_is_well());
+    let view = view::dns(&seen, lookups(), None).unwrap();
+    let html = dns(&seen, &view, None, true).html;
+    let text = text_of(&html);
+    assert!(
+        text.contains(
+            "Filters of naxos rest until 2027-01-15 08:10:00 UTC : nothing is blocked. Block again now"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("1 of 2 upstreams do not answer; signatures are checked; over UDP and TCP, TLS"),
+        "{text}"
+    );
+    assert!(!text.contains("Let them rest for"));
+    let awake = ::dns::View { paused_until: None, ..shown() };
+    let view = view::dns(&seen, vec![("naxos".to_owned(), Ok(awake))], None).unwrap();
+    let text = text_of(&dns(&seen, &view, None, true).html);
+    assert!(text.contains("Filters of naxos are on. Let them rest for 5 min 30 min 2 h"), "{text}");
+}
+
+#[test]
+fn an_explanation_says_what_comes_of_it_and_offers_rules() {
+    let seen = on_naxos(&all_is_well());
+    let asked =
+        WhyAsked { name: Some("ads.example".to_owned()), client: Some("phone".to_owned()), kind: None };
+    let html = dns_why(&seen, Some(&view::why(why_told())), &asked, true).html;
+    let text = text_of(&html);
+    assert!(
+        text.contains("blocked · ads. &lt;b&gt;. example A for phone A list or a rule blocks it"),
+        "{text}"
+    );
+    assert!(html.contains("name=\"back\" value=\"/dns/why?name=ads.example&amp;client=phone\""), "{html}");
+    assert!(text.contains("Allow for phone"));
+    let silent = text_of(&dns_why(&seen, Some(&view::why(silence())), &asked, true).html);
+    assert!(silent.contains("That can not be said") && silent.contains("polis status"), "{silent}");
+}
+
+#[test]
+fn lists_say_how_old_they_are_and_what_is_wrong() {
+    let seen = on_naxos(&all_is_well());
+    let view = view::dns(&seen, lookups(), None).unwrap();
+    let text = text_of(&dns_lists(&seen, &view, true).html);
+    for words in [
+        "123 456",
+        "12 not followed",
+        "24 h ago",
+        "in 60 min",
+        "left out it is a web page",
+        "being fetched: 1.4 MiB so far",
+        "never fetched",
+        "Fetch all now",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    // The lists of another machine are fetched there.
+    let elsewhere = all_is_well();
+    let view = view::dns(&elsewhere, lookups(), None).unwrap();
+    assert!(!dns_lists(&elsewhere, &view, true).html.contains("/dns/fetch"));
+}
+
+#[test]
+fn a_client_of_the_log_is_found_by_its_name() {
+    let seen = all_is_well();
+    let search = |client: &str| {
+        let filter = LogFilter { client: Some(client.to_owned()), ..LogFilter::default() };
+        filter.search(&seen).client
+    };
+    let address = search("naxos").unwrap();
+    assert!(address.parse::<std::net::IpAddr>().is_ok(), "{address}");
+    assert_eq!(search("naxos.lab.example.net."), Some(address));
+    assert_eq!(search("10.0.0.").as_deref(), Some("10.0.0."));
 }

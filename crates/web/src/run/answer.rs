@@ -11,7 +11,7 @@ use runtime::link::{Answering, Question, Reply};
 use runtime::{Here, Seen};
 use tokio::time::timeout;
 
-use super::{Shared, live};
+use super::{Shared, live, names};
 use crate::page::{self, Made};
 use crate::request::{Head, cookie};
 use crate::response::{self, Body, TEXT};
@@ -25,7 +25,7 @@ const DIAGNOSED: Duration = Duration::from_secs(2);
 /// The longest form.
 const MAX_FORM: usize = 16 << 10;
 /// How long another machine may take to say something for a page.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(1_500);
 /// How many events a page looks through: of one machine at first, of one machine when it searches, and of all together.
 const EVENTS: usize = 400;
 const EVENTS_SEARCHED: usize = 5_000;
@@ -133,11 +133,12 @@ impl Shared {
             Page::Apps => view::apps(&seen).map(|view| page::apps(&seen, &view)),
             Page::App(name) => view::app(&seen, name).map(|view| page::app(&seen, &view)),
             Page::Network => view::network(&seen).map(|view| page::network(&seen, &view)),
-            Page::Dns { text } => {
-                let asked = name_servers(&self.here, &seen).await;
-                view::dns(&seen, asked, text.as_deref())
-                    .map(|view| page::dns(&seen, &view, text.as_deref(), may_change))
-            }
+            Page::Dns { .. }
+            | Page::DnsLog(_)
+            | Page::DnsNumbers
+            | Page::DnsWhy(_)
+            | Page::DnsLists
+            | Page::DnsPolicies => names::page(&self.here, &seen, page, may_change).await,
             Page::Coverage => view::coverage(&seen).map(|view| page::coverage(&seen, &view)),
             Page::Config { followed } => {
                 view::config(&seen, *followed).map(|view| page::config(&seen, &view, may_change))
@@ -156,6 +157,7 @@ impl Shared {
                 entry.map(|entry| page::remove_overlay(&seen, entry, may_change))
             }
             Page::AddRule(rule) => Some(page::add_rule(&seen, rule, may_change)),
+            Page::Tell(what) => Some(page::tell(&seen, what, may_change)),
         };
         made.unwrap_or_else(|| page::nothing(&seen))
     }
@@ -172,9 +174,12 @@ impl Shared {
             Page::App(name) => said(view::app(&seen, name), head),
             Page::Network => said(view::network(&seen), head),
             Page::Dns { text } => {
-                let asked = name_servers(&self.here, &seen).await;
+                let asked = names::servers(&self.here, &seen).await;
                 said(view::dns(&seen, asked, text.as_deref()), head)
             }
+            Page::DnsLog(filter) => said(names::log(&self.here, &seen, filter).await, head),
+            Page::DnsNumbers => said(names::numbers(&self.here, &seen).await, head),
+            Page::DnsWhy(asked) => said(names::why(&self.here, asked).await, head),
             Page::Coverage => said(view::coverage(&seen), head),
             Page::Config { followed } => said(view::config(&seen, *followed), head),
             Page::Events(filter) => {
@@ -182,7 +187,12 @@ impl Shared {
             }
             Page::Status => said(view::status(&seen), head),
             Page::Setup => said(Some(self.diagnosis().await), head),
-            Page::Jump { .. } | Page::RemoveOverlay(_) | Page::AddRule(_) => said(None::<()>, head),
+            Page::Jump { .. }
+            | Page::RemoveOverlay(_)
+            | Page::AddRule(_)
+            | Page::Tell(_)
+            | Page::DnsLists
+            | Page::DnsPolicies => said(None::<()>, head),
         }
     }
 
@@ -250,11 +260,16 @@ impl Shared {
         };
         let who = "the pages".to_owned();
         let (question, then) = match change(&path, &form) {
-            Some(Change::AddRule(value)) => {
-                (Question::OverlayAdd { key: "dns.rules".to_owned(), value, who }, "/dns#last")
+            Some(Change::AddRule { rule: value, back }) => {
+                let then = back.unwrap_or_else(|| "/dns#last".to_owned());
+                (Question::OverlayAdd { key: "dns.rules".to_owned(), value, who }, then)
             }
             Some(Change::RemoveOverlay(number)) => {
-                (Question::OverlayRemove { number, who }, "/config#overlay")
+                (Question::OverlayRemove { number, who }, "/config#overlay".to_owned())
+            }
+            Some(Change::Tell(what)) => {
+                let (question, then) = names::told(what, who);
+                (names::question(&question), then.to_owned())
             }
             None => {
                 let what = "there is nothing like that to change\n".to_owned();
@@ -262,7 +277,7 @@ impl Shared {
             }
         };
         match self.here.ask(question).await {
-            Reply::Done => response::see_other(then, None),
+            Reply::Done | Reply::Service { .. } => response::see_other(&then, None),
             Reply::Fault { what, help } => {
                 let made = self.made(|seen| page::fault(seen, &what, &help)).await;
                 response::html(StatusCode::CONFLICT, made.html, head)
@@ -294,7 +309,7 @@ fn said(view: Option<impl serde::Serialize>, head: &Head) -> Response<Body> {
 }
 
 /// Asks machines the same; each says something, or why not. Those that do not answer are not asked.
-async fn ask_each(
+pub(super) async fn ask_each(
     here: &Here,
     seen: &Seen,
     machines: &[&str],
@@ -332,29 +347,6 @@ async fn ask_each(
         said.push((machine, reply));
     }
     said
-}
-
-/// What the name servers of the lab show of themselves.
-async fn name_servers(here: &Here, seen: &Seen) -> view::NameServersAsked {
-    let lab = seen.lab.lab.as_ref();
-    let on = lab
-        .and_then(|lab| lab.dns.as_ref())
-        .map(|dns| dns.on.iter().map(|on| on.as_str()).collect::<Vec<_>>());
-    let question = Question::View { service: dns::SERVICE.word().to_owned() };
-    let said = ask_each(here, seen, &on.unwrap_or_default(), &question).await;
-    let read = |reply: Reply| match reply {
-        // One that stands by has nothing to show.
-        Reply::View { view } if view.is_null() => None,
-        Reply::View { view } => {
-            Some(serde_json::from_value(view).map_err(|_| "it runs another version".to_owned()))
-        }
-        _ => Some(Err("it said something else".to_owned())),
-    };
-    let read = |(machine, reply): (String, Result<Reply, String>)| match reply {
-        Ok(reply) => Some((machine, read(reply)?)),
-        Err(why) => Some((machine, Err(why))),
-    };
-    said.into_iter().filter_map(read).collect()
 }
 
 /// What happened, of all machines that can be asked, or of the one that is of interest.

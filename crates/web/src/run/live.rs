@@ -1,6 +1,7 @@
 //! Tells a page the names of what changes, as it does, and not more often than twice a second.
 
 use std::collections::BTreeSet;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::Shared;
 const GATHER: Duration = Duration::from_millis(500);
 /// How often something is said although nothing changes, so that each side notices when the other is gone.
 const SIGN: Duration = Duration::from_secs(15);
-/// How often it is looked whether the name server was asked something.
+/// How often it is looked whether the name server has something new to show.
 const LOOK: Duration = Duration::from_secs(2);
 /// Everything that a page can depend on.
 const ALL: [&str; 7] = ["conditions", "events", "lab", "machines", "overlay", "queries", "services"];
@@ -79,7 +80,7 @@ async fn tell(shared: Arc<Shared>, mut news: News, mut sender: Sender<Bytes>, qu
                 Err(_) => return,
             },
             _ = look.tick(), if queries => {
-                let now = questions(&counted.0).await;
+                let now = shown(&counted.0).await;
                 if now != std::mem::replace(&mut asked, now) {
                     changed.insert("queries");
                 }
@@ -116,10 +117,11 @@ fn message(changed: &BTreeSet<&str>, now: Millis) -> Bytes {
     Bytes::from(format!("data: {}\n\n", all.join(" ")))
 }
 
-/// How many questions the name server of this machine was asked.
-async fn questions(shared: &Shared) -> u64 {
+/// What the name server of this machine shows, as a number that is another one once something of it changes.
+async fn shown(shared: &Shared) -> u64 {
     let question = Question::View { service: dns::SERVICE.word().to_owned() };
     let Reply::View { view } = shared.here.ask(question).await else { return 0 };
-    let numbers = view.get("metrics").and_then(serde_json::Value::as_object);
-    numbers.into_iter().flatten().filter_map(|(_, value)| value.as_u64()).fold(0, u64::wrapping_add)
+    let mut hasher = std::hash::DefaultHasher::new();
+    view.to_string().hash(&mut hasher);
+    hasher.finish()
 }

@@ -26,13 +26,17 @@ pub struct Thing {
     pub words: String,
 }
 
-const PAGES: [(&str, &str, &str); 11] = [
+const PAGES: [(&str, &str, &str); 15] = [
     ("Start page", "/", "portal tiles home"),
     ("Overview", "/overview", "attention health"),
     ("Machines", "/machines", "hosts servers"),
     ("Apps", "/apps", "stacks containers"),
     ("Network", "/network", "zones policy matrix devices tunnels"),
-    ("DNS", "/dns", "names queries blocked"),
+    ("DNS", "/dns", "names statistics upstreams cache pause"),
+    ("DNS log", "/dns/log", "questions queries blocked allow block"),
+    ("Why is a name blocked", "/dns/why", "explain dns allow"),
+    ("DNS lists", "/dns/lists", "blocklists filters rules"),
+    ("DNS policies", "/dns/policies", "who when services safe search"),
     ("Coverage", "/coverage", "missing what to write"),
     ("Config", "/config", "lab file faults overlay"),
     ("Events", "/events", "time line what happened"),
