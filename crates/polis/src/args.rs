@@ -103,6 +103,14 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Overlay(OverlayCommand),
 
+    /// Ask the name server of this machine: why a name is blocked, what was asked, which lists it follows.
+    #[command(subcommand)]
+    Dns(DnsCommand),
+
+    /// Bring over the settings of another program.
+    #[command(subcommand)]
+    Import(ImportCommand),
+
     /// Run all machines of a lab on this one, to try it out: addresses begin with 127, ports are 10000 higher.
     ///
     /// It takes no privileges and no internet, and leaves nothing behind. Ctrl-C ends it.
@@ -342,6 +350,101 @@ pub(crate) enum OverlayCommand {
         number: i64,
         #[command(flatten)]
         ask: AskArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DnsCommand {
+    /// Say what would be answered to a client, step by step, and which rule would change it. Nobody outside is asked.
+    #[command(
+        after_help = "Examples:\n  polis dns why ads.example.com\n  polis dns why ads.example.com --client phone --kind AAAA"
+    )]
+    Why {
+        /// The name.
+        name: String,
+        /// Who asks: an address, or what the lab calls it; without it, this machine.
+        #[arg(long, value_name = "ADDRESS|NAME")]
+        client: Option<String>,
+        /// The type of record.
+        #[arg(long, value_name = "TYPE", default_value = "A")]
+        kind: String,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// Forget the answers of others about a name and every name under it, or all.
+    Flush {
+        /// The name.
+        name: Option<String>,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// Show the lists: how old each is, how many rules it has, what is wrong with it.
+    #[command(
+        after_help = "Examples:\n  polis dns lists\n  polis dns lists --refresh\n  polis dns lists --refresh ads"
+    )]
+    Lists {
+        /// Fetch one now, or all.
+        #[arg(long, value_name = "LIST")]
+        refresh: Option<Option<String>>,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// Show questions that were asked, with what came of each and why; the newest at the end.
+    #[command(after_help = "Example:\n  polis dns log --client phone --outcome blocked")]
+    Log {
+        /// Only of this client: an address or a part of one, or what the lab calls it.
+        #[arg(long)]
+        client: Option<String>,
+        /// Only names with this in them.
+        #[arg(long)]
+        name: Option<String>,
+        /// Only those with this outcome: `blocked`, `cached`, `failed` and others.
+        #[arg(long)]
+        outcome: Option<String>,
+        /// Only with this in the rule, the list, the policy or the upstream.
+        #[arg(long)]
+        reason: Option<String>,
+        /// How many, the last ones.
+        #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        most: u32,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// Let the filters rest: nothing is blocked then, for nobody. `30m`, `2h`, a day at most; `off` ends that.
+    Pause {
+        /// How long, or `off`.
+        #[arg(value_name = "LONG", value_parser = parse_pause)]
+        seconds: u32,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+}
+
+/// The longest that filters rest, in seconds: a day.
+const LONGEST_PAUSE: u32 = 86_400;
+
+fn parse_pause(text: &str) -> Result<u32, String> {
+    if text == "off" {
+        return Ok(0);
+    }
+    let long = lab::value::Duration::parse(text)?;
+    let seconds = u32::try_from(long.approximate_millis() / 1000).unwrap_or(u32::MAX);
+    if (1..=LONGEST_PAUSE).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err("write a length of time up to a day, such as `30m`, or `off`".to_owned())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportCommand {
+    /// Print the tables of the lab file that say what an `AdGuardHome.yaml` says, and what did not carry over.
+    ///
+    /// The tables go to standard output, what is said of them to standard error. Nothing is changed.
+    #[command(after_help = "Example:\n  polis import adguard AdGuardHome.yaml > lab/dns.toml")]
+    Adguard {
+        /// The file. `leases.json` beside it, or in `data` beside it, is read too.
+        file: PathBuf,
     },
 }
 

@@ -23,12 +23,12 @@ fn harmless(text: &str) -> String {
     text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect()
 }
 
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     show::print(&harmless(text));
 }
 
 /// Asks the Polis of this machine, and waits.
-fn ask(args: &AskArgs, question: &Question) -> Result<Reply, Fault> {
+pub(crate) fn ask(args: &AskArgs, question: &Question) -> Result<Reply, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Start)?;
     let reply = runtime.block_on(ask_socket(&args.place.socket(), question))?;
     match reply {
@@ -49,7 +49,7 @@ fn ask_of(of: &StatusArgs, question: Question) -> Result<Reply, Fault> {
     }
 }
 
-fn odd() -> Fault {
+pub(crate) fn odd() -> Fault {
     Fault::Said {
         what: "it answered something else".to_owned(),
         help: Some("are both of one version?".to_owned()),
@@ -66,7 +66,7 @@ pub(crate) fn status(of: &StatusArgs) -> Result<ExitCode, Fault> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_json(value: &impl serde::Serialize) {
+pub(crate) fn print_json(value: &impl serde::Serialize) {
     print(&format!("{:#}\n", serde_json::to_value(value).unwrap_or_default()));
 }
 
@@ -170,7 +170,7 @@ fn runs(own: &AskArgs, machines: &[&MachineName]) -> Result<Vec<Reply>, Fault> {
 }
 
 /// Who changes something: the person behind `sudo`, if there is one.
-fn who() -> String {
+pub(crate) fn who() -> String {
     let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     named.filter(|name| !name.is_empty()).unwrap_or_else(|| "somebody".to_owned())
 }

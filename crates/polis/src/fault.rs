@@ -44,6 +44,20 @@ pub(crate) enum Fault {
     Start(std::io::Error),
 }
 
+impl From<runtime::demo::Unshown> for Fault {
+    fn from(unshown: runtime::demo::Unshown) -> Self {
+        use runtime::demo::Unshown;
+        match unshown {
+            Unshown::Misuse { what, help } => Self::misuse(what, help),
+            Unshown::NoLab(fault) => Self::NoLab(fault),
+            Unshown::LabHasErrors => Self::LabHasErrors,
+            Unshown::Secret(fault) => Self::Secret(fault),
+            Unshown::File { doing, path, source } => Self::File { doing, path, source },
+            Unshown::Start(source) => Self::Start(source),
+        }
+    }
+}
+
 impl From<lab::NothingThere> for Fault {
     fn from(nothing: lab::NothingThere) -> Self {
         Self::Misuse { what: nothing.what, help: nothing.help }

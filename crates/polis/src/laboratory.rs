@@ -23,7 +23,7 @@ pub(crate) fn path(args: &Args) -> Result<PathBuf, Fault> {
 
 /// A check by this version, today.
 pub(crate) fn options_now() -> Options {
-    Options { at: Date::today(), runs: web::RUNS, fetches_lists: false, demo: None }
+    Options { at: Date::today(), runs: web::RUNS, dns: dns::words(), demo: None }
 }
 
 pub(crate) fn options(args: &Args) -> Options {

@@ -3,7 +3,9 @@
 mod args;
 mod ask;
 mod demo;
+mod dns;
 mod fault;
+mod import;
 mod init;
 mod laboratory;
 mod run;
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
         Command::Events(events) => ask::events(events),
         Command::Setup(own) => ask::setup(own),
         Command::Overlay(overlay) => ask::overlay(&args, overlay),
+        Command::Dns(command) => dns::dns(command),
+        Command::Import(command) => import::import(command),
         Command::Demo(demo) => demo::demo(&args, demo),
     };
     match done {

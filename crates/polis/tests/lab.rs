@@ -86,6 +86,8 @@ fn a_laptop_at_home_finds_an_app_and_the_rest_of_the_world() {
         return;
     }
     let lab = Enrolled::with(&["naxos"]);
+    // The world of the house signs nothing.
+    lab.lab.replace("services.toml", "[dns]\n", "[dns]\ndnssec = \"off\"\n");
     let house = House::open(Path::new(lab.lab.path())).unwrap();
     let _upstreams = house.answer_the_world("192.0.2.99".parse().unwrap());
     let (naxos, laptop) = (house.machine("naxos"), house.laptop("private"));
