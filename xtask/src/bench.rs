@@ -3,6 +3,7 @@
 //! Every figure is of a whole process of the release build, taken from outside. A run that is measured is the
 //! only child of a process of its own (`cargo xtask measure`), so that the system's account is of it alone.
 
+pub(crate) mod dns;
 mod generate;
 mod pages;
 

@@ -13,14 +13,19 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
                         -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing";
 
 /// The targets, the longest input of each, and where their first inputs are, besides `fuzz/corpus/TARGET`.
-const TARGETS: [(&str, u32, &[&str]); 7] = [
+const TARGETS: [(&str, u32, &[&str]); 12] = [
     ("lab_file", 20_000, &["crates/lab/tests/faults/one", "crates/lab/tests/faults/many", "examples/aegean"]),
     ("compose_file", 5_000, &["examples/aegean/stacks", "crates/lab/tests/faults/one"]),
     ("dns_message", 1_024, &[]),
+    ("https_request", 1_024, &[]),
+    ("dns_signed", 2_048, &[]),
+    ("query_log", 4_096, &[]),
     ("link_frame", 8_192, &[]),
     ("helper_line", 1_024, &[]),
     ("page_request", 1_024, &[]),
+    ("upstream_reply", 1_024, &[]),
     ("list_file", 2_048, &["examples/aegean/lists"]),
+    ("rule_line", 512, &[]),
 ];
 
 pub(crate) fn run(only: Option<&str>, seconds: u32) -> anyhow::Result<()> {

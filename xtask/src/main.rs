@@ -53,7 +53,12 @@ enum Command {
         /// Only what pages cost, which is printed and not kept.
         #[arg(long)]
         pages: bool,
+        #[command(flatten)]
+        dns: bench::dns::Options,
     },
+    /// Answer names as one of the servers that `bench --dns` brings along.
+    #[command(hide = true)]
+    Responder { kind: bench::dns::respond::Kind, at: std::net::SocketAddr },
     /// Run a command and print its CPU time and its peak of memory; a part of `bench`.
     #[command(hide = true)]
     Measure { command: Vec<String> },
@@ -69,6 +74,8 @@ fn main() -> anyhow::Result<()> {
         Command::Browser => web::browser(),
         Command::Arm64 => arm64::run(),
         Command::Bench { pages: true, .. } => bench::pages(),
+        Command::Bench { dns, .. } if dns.dns => bench::dns::run(&dns),
+        Command::Responder { kind, at } => bench::dns::respond::respond(kind, at),
         Command::Bench { clone, .. } => bench::run(clone),
         Command::Measure { command } => bench::measure(&command),
     }
