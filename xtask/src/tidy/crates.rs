@@ -95,8 +95,9 @@ pub(super) fn reasons(broken: &mut Vec<String>) -> anyhow::Result<()> {
         let name = block.split(']').next().unwrap_or_default();
         given.insert(name);
         for key in ["why = ", "without = ", "license = "] {
-            if !block.lines().any(|line| line.starts_with(key)) {
-                broken.push(format!("deps.toml does not say `{}` of {name}", key.trim_end_matches(" = ")));
+            if block.lines().filter(|line| line.starts_with(key)).count() != 1 {
+                let key = key.trim_end_matches(" = ");
+                broken.push(format!("deps.toml has to say `{key}` of {name} once"));
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::Bench;
 use super::peers::{Scheduling, version};
-use super::{Bench, lab};
 
 /// Whether a bar is met.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +62,6 @@ pub(super) fn page(bench: &Bench, lines: &[Line], details: &Details) -> anyhow::
     let model = model.trim_start_matches([' ', '\t', ':']);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let missing = lab::missing()?;
     let mut text = String::from("# The name server beside others\n\n");
     writeln!(
         text,
@@ -82,13 +81,6 @@ pub(super) fn page(bench: &Bench, lines: &[Line], details: &Details) -> anyhow::
         bench.list.count,
         bench.list.from
     )?;
-    if !missing.is_empty() {
-        writeln!(
-            text,
-            "- **Not on**, because the lab file of this build does not know them: `{}`.",
-            missing.join("`, `")
-        )?;
-    }
     writeln!(
         text,
         "- `dnsperf -c 20 -q 200 -T 1 -l {}` on the loopback. µs per query is the processor time of the server, user and system, \
