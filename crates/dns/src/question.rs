@@ -127,7 +127,7 @@ pub struct Hour {
     pub blocked: u64,
     /// How many had no answer.
     pub failed: u64,
-    /// How long those took on average that others were asked, in milliseconds.
+    /// How long one took on average, in milliseconds.
     pub mean_millis: f64,
 }
 

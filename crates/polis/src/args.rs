@@ -405,7 +405,7 @@ pub(crate) enum DnsCommand {
         #[arg(long)]
         reason: Option<String>,
         /// How many, the last ones.
-        #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         most: u32,
         #[command(flatten)]
         ask: AskArgs,

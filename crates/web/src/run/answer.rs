@@ -25,7 +25,7 @@ const DIAGNOSED: Duration = Duration::from_secs(2);
 /// The longest form.
 const MAX_FORM: usize = 16 << 10;
 /// How long another machine may take to say something for a page.
-pub(super) const PATIENCE: Duration = Duration::from_millis(1_500);
+const PATIENCE: Duration = Duration::from_millis(1_500);
 /// How many events a page looks through: of one machine at first, of one machine when it searches, and of all together.
 const EVENTS: usize = 400;
 const EVENTS_SEARCHED: usize = 5_000;

@@ -1,13 +1,18 @@
 //! Asks the name servers what pages about names show, and tells that of this machine what somebody wants of it.
 
+use std::time::Duration;
+
 use runtime::link::{Question, Reply};
 use runtime::{Here, Seen};
 use tokio::time::timeout;
 
-use super::answer::{PATIENCE, ask_each};
+use super::answer::ask_each;
 use crate::page::{self, Made};
 use crate::route::{Page, Telling, WhyAsked};
 use crate::view::{self, LogFilter, Told, Trouble};
+
+/// How long the name server of this machine may take: a little longer than it looks through its log.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// A page about names.
 pub(super) async fn page(here: &Here, seen: &Seen, page: &Page, may_change: bool) -> Option<Made> {

@@ -26,7 +26,7 @@ pub struct Thing {
     pub words: String,
 }
 
-const PAGES: [(&str, &str, &str); 15] = [
+const PAGES: [(&str, &str, &str); 16] = [
     ("Start page", "/", "portal tiles home"),
     ("Overview", "/overview", "attention health"),
     ("Machines", "/machines", "hosts servers"),
@@ -35,6 +35,7 @@ const PAGES: [(&str, &str, &str); 15] = [
     ("DNS", "/dns", "names statistics upstreams cache pause"),
     ("DNS log", "/dns/log", "questions queries blocked allow block"),
     ("Why is a name blocked", "/dns/why", "explain dns allow"),
+    ("DNS numbers", "/dns/numbers", "statistics top clients names hours"),
     ("DNS lists", "/dns/lists", "blocklists filters rules"),
     ("DNS policies", "/dns/policies", "who when services safe search"),
     ("Coverage", "/coverage", "missing what to write"),
