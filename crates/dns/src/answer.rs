@@ -13,9 +13,10 @@ mod tests;
 mod why;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use lab::model::BlockingMode;
+use serde::{Deserialize, Serialize};
 
 use crate::client::{Client, May};
 use crate::filter::{Rewrite, Verdict};
@@ -50,17 +51,40 @@ pub(crate) struct From<'f> {
 }
 
 /// How a message came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Transport {
     /// In a datagram.
+    #[default]
     Udp,
     /// Over a connection.
     Tcp,
-    /// Over an encrypted one.
+    /// Over TLS (RFC 7858).
     Tls,
-    /// Over HTTPS.
+    /// Over HTTPS (RFC 8484).
     Https,
 }
+
+impl Transport {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https];
+
+    /// In a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Https => "https",
+        }
+    }
+}
+
+// The log tells texts apart by where they are in memory, so each of these is made once.
+static NETWORK_FILTERS: LazyLock<Arc<str>> = LazyLock::new(|| "the network filters".into());
+static RECORD: LazyLock<Arc<str>> = LazyLock::new(|| "record of the lab file".into());
+static REWRITE: LazyLock<Arc<str>> = LazyLock::new(|| "rewrite of the lab file".into());
+static SAFE_SEARCH: LazyLock<Arc<str>> = LazyLock::new(|| "safe search".into());
 
 /// What to do with a message.
 #[derive(Debug)]
@@ -190,7 +214,7 @@ impl Question<'_> {
             return Some(self.negative(
                 Code::NxDomain,
                 Outcome::Local,
-                Reason::Text("the network filters".into()),
+                Reason::Text(Arc::clone(&NETWORK_FILTERS)),
             ));
         }
         let own = plan.own_records(&query.name).into_iter().flatten();
@@ -198,7 +222,7 @@ impl Question<'_> {
             .filter(|(of, _)| *of == kind::CNAME && query.kind != kind::CNAME)
             .find_map(|(_, data)| Name::of_wire(data));
         if let Some(target) = alias {
-            return Some(self.alias(target, Reason::Text("record of the lab file".into()), Outcome::Local));
+            return Some(self.alias(target, Reason::Text(Arc::clone(&RECORD)), Outcome::Local));
         }
         let nothing_else = local::reply(plan, query, self.message, client.zone);
         if let Some(reply) = nothing_else {
@@ -206,7 +230,7 @@ impl Question<'_> {
         }
         let rewrite = plan.rewrite(&query.name);
         if let Some(rewrite) = rewrite.filter(|rewrite| !rewrite.keeps.contains(&query.kind)) {
-            let reason = || Reason::Text("rewrite of the lab file".into());
+            let reason = || Reason::Text(Arc::clone(&REWRITE));
             if let Some(alias) = &rewrite.alias {
                 return Some(self.alias(alias.clone(), reason(), Outcome::Local));
             }
@@ -262,7 +286,7 @@ impl Question<'_> {
         let policy = self.from.plan.policies.get(self.client.policy)?;
         let target = safe_search::rewrite(policy.safe_search, self.query.name.wire())?;
         let reason = match reason {
-            Reason::None => Reason::Text("safe search".into()),
+            Reason::None => Reason::Text(Arc::clone(&SAFE_SEARCH)),
             other => other.clone(),
         };
         match (target.says(self.query.kind), target) {

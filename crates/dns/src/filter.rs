@@ -49,6 +49,7 @@ pub use names::{Effect, Scope, Short, Weight};
 pub use parse::{Hosts, Kind, Line, Rule, Why, parse};
 pub use rewrite::{Record, Rewrite};
 
+use crate::wire::Name;
 use decide::Asked;
 use engine::Engine;
 use names::Names;
@@ -299,9 +300,9 @@ pub fn decide_record(sets: &[&Rules], question: &Question) -> Verdict {
 /// The name of `question` is not looked at, its type is that of the record. `Matched::text` needs no name.
 pub fn decide_address(sets: &[&Rules], address: IpAddr, question: &Question) -> Verdict {
     let name = address_name(address);
-    let verdict = decide::decide(sets, &Question { name: &name, ..*question }, Asked::Address);
+    let verdict = decide::decide(sets, &Question { name: name.wire(), ..*question }, Asked::Address);
     let keep = |matched: Matched| {
-        let text = matched.text(&name);
+        let text = matched.text(name.wire());
         Matched { list: matched.list, origin: Origin::Text(text.into()) }
     };
     match verdict {
@@ -312,13 +313,6 @@ pub fn decide_address(sets: &[&Rules], address: IpAddr, question: &Question) -> 
 }
 
 /// An address in text, as a name whose labels are what stands between points.
-fn address_name(address: IpAddr) -> Vec<u8> {
-    let text = address.to_canonical().to_string();
-    let mut name = Vec::with_capacity(text.len() + 2);
-    for label in text.split('.') {
-        name.push(u8::try_from(label.len()).unwrap_or(0));
-        name.extend(label.bytes());
-    }
-    name.push(0);
-    name
+fn address_name(address: IpAddr) -> Name {
+    Name::parse(&address.to_canonical().to_string()).unwrap_or_default()
 }

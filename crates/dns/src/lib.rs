@@ -51,7 +51,12 @@ pub const SERVICE: lab::model::ServiceName = lab::model::ServiceName::Dns;
 
 /// What the check of a lab asks of words that only a name server understands.
 pub fn words() -> lab::DnsWords {
-    lab::DnsWords { rule: filter::check_rule, service: services::judge, tag }
+    lab::DnsWords { rule: filter::check_rule, upstream: upstream_line, service: services::judge, tag }
+}
+
+/// Why nobody could be asked by a line of upstreams.
+fn upstream_line(line: &str) -> Result<(), String> {
+    upstream::Line::parse(line).map(|_| ()).map_err(|fault| fault.to_string())
 }
 
 /// Whether a tag is one that `$ctag` knows.

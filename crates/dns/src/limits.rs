@@ -1,15 +1,15 @@
 //! How much each client may ask: a bucket that fills again, for an address of IPv4 or a network of IPv6.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+
+use crate::connections::one_client;
 
 /// In how many parts the buckets are, each with a lock of its own.
 const SHARDS: usize = 8;
 /// The most buckets of a part. If there are more, all begin anew: then every client may ask a little more.
 const MOST: usize = 4096;
-/// How many bits of an address of IPv6 say whose it is.
-const NETWORK_BITS: u32 = 64;
 
 /// The buckets. Times are given in milliseconds since any moment that stays the same.
 #[derive(Debug, Default)]
@@ -34,10 +34,7 @@ pub(crate) enum Turn {
 impl Limits {
     /// A client asks something: it may ask so much a second, and as much again at once.
     pub(crate) fn ask(&self, client: IpAddr, per_second: u32, now: u64) -> Turn {
-        let key = match client {
-            IpAddr::V4(_) => client,
-            IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from(u128::from(six) >> NETWORK_BITS << NETWORK_BITS)),
-        };
+        let key = one_client(client);
         let number = match key {
             IpAddr::V4(four) => usize::from(four.octets()[3]),
             IpAddr::V6(six) => usize::from(six.octets()[7]),

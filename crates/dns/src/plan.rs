@@ -1,5 +1,6 @@
 //! What a machine's name server must know: what follows from the lab file, ready to be looked up.
 
+mod group;
 mod local;
 mod policy;
 mod words;
@@ -9,11 +10,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use lab::model::{BlockingMode, Dns, Dnssec, Encrypted, ServiceName, UpstreamMode};
+use lab::model::{BlockingMode, Dns, Dnssec, Encrypted, ServiceName};
 use lab::names::ZoneName;
-use lab::value::{ForDomain, ListSource, Upstream, UpstreamKind, UpstreamLine};
+use lab::value::ListSource;
 use runtime::Given;
 
+pub(crate) use group::Group;
+use group::group;
 pub(crate) use local::{Record, Records, is_local};
 pub(crate) use policy::{Called, Match, Policy, list_id};
 pub(crate) use words::source;
@@ -22,10 +25,6 @@ use crate::wire::{Code, Name};
 
 /// Where the name server listens unless it is told otherwise.
 const PORT: u16 = 53;
-/// Who looks up the names of encrypted upstreams where the lab names no plain server.
-const BOOTSTRAP: [IpAddr; 2] =
-    [IpAddr::V4(std::net::Ipv4Addr::new(9, 9, 9, 9)), IpAddr::V4(std::net::Ipv4Addr::new(1, 1, 1, 1))];
-
 /// Everything that a name server of the lab needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
@@ -81,23 +80,6 @@ pub struct Plan {
     pub(crate) networks: Vec<(IpNet, usize)>,
     /// The names of the zones, by number.
     zones: Vec<String>,
-}
-
-/// Servers that are asked together.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Group {
-    /// The policy that it is for; empty for everybody.
-    pub name: String,
-    /// Whom to ask for what.
-    pub lines: Vec<UpstreamLine>,
-    /// Which of several.
-    pub mode: Option<UpstreamMode>,
-    /// Who is asked when nobody had an answer.
-    pub fallback: Vec<Upstream>,
-    /// Who looks up the names of the others.
-    pub bootstrap: Vec<SocketAddr>,
-    /// How long a question may take.
-    pub timeout: Duration,
 }
 
 /// Where rules come from.
@@ -209,7 +191,7 @@ pub fn plan(given: &Given<'_>) -> Option<Plan> {
         domain: Name::parse(lab.lab.domain.as_str())?,
         networks: networks.collect(),
         zones: lab.zones.keys().map(|name| name.as_str().to_owned()).collect(),
-        refresh: seconds(dns.refresh.approximate_millis()),
+        refresh: Duration::from_millis(dns.refresh.approximate_millis()),
         timezone: lab.lab.timezone.as_str().to_owned(),
         validates: *dns.dnssec == Dnssec::Validate,
         insecure: dns.insecure.iter().filter_map(|name| Name::parse(name.as_str())).collect(),
@@ -234,10 +216,6 @@ pub fn plan(given: &Given<'_>) -> Option<Plan> {
     }
     policy::add(&mut plan, lab, dns, given.overlay);
     Some(plan)
-}
-
-fn seconds(millis: u64) -> Duration {
-    Duration::from_millis(millis)
 }
 
 fn whole_seconds(duration: lab::value::Duration) -> u32 {
@@ -280,40 +258,13 @@ fn settings(plan: &mut Plan, dns: &Dns) {
     };
     if let Some(log) = &dns.log {
         plan.log = LogRules {
-            keep: seconds(log.keep.approximate_millis()),
+            keep: Duration::from_millis(log.keep.approximate_millis()),
             bytes: log.size.0,
             is_anonymous: *log.clients == lab::model::QueryLogClients::Anonymous,
             is_off: *log.off,
         };
     }
     plan.groups.push(group("", &dns.upstreams, dns));
-}
-
-/// The upstreams of everybody, or of one policy.
-fn group(name: &str, lines: &[lab::read::At<UpstreamLine>], dns: &Dns) -> Group {
-    let plain = |upstream: &Upstream| match upstream.kind {
-        UpstreamKind::Plain(address) | UpstreamKind::Tcp(address) => Some(address),
-        UpstreamKind::Tls(..) | UpstreamKind::Https(_) => None,
-    };
-    let own: Vec<SocketAddr> = match &dns.bootstrap {
-        Some(servers) => servers.iter().filter_map(|server| plain(server)).collect(),
-        None => {
-            let lines = dns.upstreams.iter().filter(|line| line.domains.is_empty());
-            lines.flat_map(|line| line.servers.iter()).filter_map(plain).collect()
-        }
-    };
-    let bootstrap = match own.is_empty() {
-        true => BOOTSTRAP.iter().map(|address| SocketAddr::new(*address, PORT)).collect(),
-        false => own,
-    };
-    Group {
-        name: name.to_owned(),
-        lines: lines.iter().map(|line| line.value().clone()).collect(),
-        mode: Some(*dns.mode),
-        fallback: dns.fallback.iter().map(|server| server.value().clone()).collect(),
-        bootstrap,
-        timeout: seconds(dns.timeout.approximate_millis()),
-    }
 }
 
 /// The service's own address, or else the machine's.
@@ -401,37 +352,7 @@ impl Plan {
 
     /// Whether the lab names an upstream for just this name, or a domain that it is in.
     pub(crate) fn has_upstream_for(&self, name: &Name) -> bool {
-        (0..self.groups.len())
-            .any(|group| self.line_for(group, name).is_some_and(|line| !line.servers.is_empty()))
-    }
-
-    /// The line of a group that says most exactly whom to ask for a name; none if that is no line with domains.
-    fn line_for(&self, group: usize, name: &Name) -> Option<&UpstreamLine> {
-        let lines = self.groups.get(group)?.lines.iter().filter(|line| self.is_for(line, name));
-        let length = |line: &UpstreamLine| {
-            let domains = line.domains.iter().map(|domain| match domain {
-                ForDomain::Within(domain) | ForDomain::Under(domain) => domain.as_str().len(),
-                ForDomain::Unqualified => 0,
-            });
-            domains.max().unwrap_or(0)
-        };
-        lines.max_by_key(|line| length(line))
-    }
-
-    /// The line by which a name is asked of servers inside: what these say of it may be private, and is nowhere signed.
-    pub(crate) fn inner_line(&self, group: usize, name: &Name) -> Option<&UpstreamLine> {
-        self.line_for(group, name).filter(|line| is_inner(line))
-    }
-
-    /// Whether a line of upstreams is for a domain that a name is in.
-    pub(crate) fn is_for(&self, line: &UpstreamLine, name: &Name) -> bool {
-        let within =
-            |domain: &lab::value::Domain| Name::parse(domain.as_str()).filter(|domain| name.is_in(domain));
-        line.domains.iter().any(|domain| match domain {
-            ForDomain::Within(domain) => within(domain).is_some(),
-            ForDomain::Under(domain) => within(domain).is_some_and(|domain| domain != *name),
-            ForDomain::Unqualified => name.parent().is_some_and(|parent| parent == Name::default()),
-        })
+        self.groups.iter().any(|group| group.is_named_for(name))
     }
 
     /// The rewrite that holds for a name: its own, or the longest one that it is under.
@@ -451,16 +372,6 @@ impl Plan {
         own.or_else(|| above(name, &self.wild_records).filter(|_| !self.names.contains_key(name)))
             .map(Vec::as_slice)
     }
-}
-
-/// Whether all servers of a line have private addresses.
-fn is_inner(line: &UpstreamLine) -> bool {
-    let is_private = |server: &Upstream| match &server.kind {
-        UpstreamKind::Plain(at) | UpstreamKind::Tcp(at) => is_local(at.ip()),
-        UpstreamKind::Tls(endpoint, _) => endpoint.host.parse().is_ok_and(is_local),
-        UpstreamKind::Https(url) => url.host.parse().is_ok_and(is_local),
-    };
-    !line.servers.is_empty() && line.servers.iter().all(is_private)
 }
 
 /// What the nearest name above has.

@@ -27,7 +27,6 @@ use lab::model::ServiceName;
 use runtime::{Conditions, Context, Fault, Given, Helper, Permit, Service, Transport as Carrier, Unhelped};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
-use tokio::task::JoinHandle;
 
 use crate::cache::Cache;
 use crate::fault;
@@ -43,7 +42,7 @@ use connections::Connections;
 use encrypted::Encrypted;
 use outside::Outside;
 use shared::Shared;
-use thread::{Order, Orders};
+use thread::{Ends, Order, Orders, Says};
 
 /// The most threads that answer datagrams.
 const MAX_THREADS: usize = 4;
@@ -78,16 +77,6 @@ struct Place {
     /// With the port that was found free, if any was asked for.
     bound: SocketAddr,
     _task: Ends,
-}
-
-/// Ends a task with what holds it.
-#[derive(Debug)]
-struct Ends(JoinHandle<()>);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl Service for Server {
@@ -262,9 +251,6 @@ impl Server {
         self.lists.change(wanted.clone()).await;
         let (own, refused) = crate::own_rules::compile(&plan);
         let before = self.shared.serving();
-        if before.plan.log != plan.log {
-            self.shared.logger.keep(keeping(&plan));
-        }
         {
             let _one_at_a_time = self.shared.serving_changes();
             let large = Arc::clone(&self.lists.compiled().borrow());
@@ -273,6 +259,10 @@ impl Server {
                 return Err(fault::no_lists());
             }
             self.shared.outside.follow(&plan).map_err(|what| fault::upstreams(&what))?;
+            // Before the first question of the new plan: a log that shall not know who asks does not.
+            if before.plan.log != plan.log {
+                self.shared.logger.keep(keeping(&plan));
+            }
             self.shared.cache.follow(plan.cache);
             self.encrypted.follow(Arc::clone(&plan));
             self.shared.serve(plan, Arc::new(own), Arc::clone(&large.rules));
@@ -293,10 +283,11 @@ impl Server {
     /// A task that says so if it ends, and ends with its handle.
     fn task(&self, work: impl Future<Output = ()> + Send + 'static) -> Ends {
         let says = Says(self.ended.0.clone());
-        Ends(tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let _says = says;
             work.await;
-        }))
+        });
+        Ends(task.abort_handle())
     }
 }
 
@@ -316,17 +307,6 @@ async fn look_for_places(server: Weak<Server>) {
         tokio::time::sleep(PLACES_EVERY).await;
         let Some(server) = server.upgrade() else { return };
         server.look_for_place().await;
-    }
-}
-
-/// Says that its task has panicked, which is the only way for it to end by itself.
-struct Says(mpsc::Sender<()>);
-
-impl Drop for Says {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let _ = self.0.try_send(());
-        }
     }
 }
 

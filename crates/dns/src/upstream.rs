@@ -21,6 +21,7 @@ mod view;
 mod wire;
 
 pub use failure::{Nobody, Why};
+pub(crate) use group::Chosen;
 pub use group::{Asked, Group, GroupFault, Mode, TIMEOUT};
 pub use line::{Domain, Host, Line, LineFault, Target, Transport, Upstream};
 pub use view::{State, UpstreamView, UpstreamsView};

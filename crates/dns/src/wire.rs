@@ -13,7 +13,8 @@ mod text;
 use std::net::IpAddr;
 
 pub(crate) use name::{MAX_LABEL, MAX_NAME, Name, ReverseName, reverse_name};
-pub(crate) use records::{Answered, Heard, Lives, Security, Telling};
+pub use records::Security;
+pub(crate) use records::{Answered, Heard, Lives, Telling};
 
 use name::{question_name, skip_name};
 

@@ -51,6 +51,8 @@ pub struct Options {
 pub struct DnsWords {
     /// A rule of a filter.
     pub rule: fn(&str) -> Result<(), String>,
+    /// A line of upstreams.
+    pub upstream: fn(&str) -> Result<(), String>,
     /// The name of a service that can be blocked.
     pub service: fn(&str) -> Result<(), String>,
     /// What rules call a kind of client.
@@ -60,7 +62,7 @@ pub struct DnsWords {
 impl Default for DnsWords {
     /// Everything is fine.
     fn default() -> Self {
-        Self { rule: |_| Ok(()), service: |_| Ok(()), tag: |_| Ok(()) }
+        Self { rule: |_| Ok(()), upstream: |_| Ok(()), service: |_| Ok(()), tag: |_| Ok(()) }
     }
 }
 

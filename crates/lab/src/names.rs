@@ -93,7 +93,7 @@ impl Noun {
 }
 
 /// Words that rules and sentences keep for themselves.
-pub(crate) const RESERVED: [&str; 15] = [
+pub const RESERVED: [&str; 15] = [
     "internet",
     "every",
     "everything",
@@ -113,7 +113,7 @@ pub(crate) const RESERVED: [&str; 15] = [
 
 /// What is wrong with a text as a name, if anything: a name is a DNS label (RFC 1035 section 2.3.1, RFC 1123
 /// section 2.1) in lower case.
-pub(crate) fn why_no_label(name: &str) -> Option<String> {
+pub fn why_no_label(name: &str) -> Option<String> {
     let odd = name.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-'));
     match odd {
         _ if name.is_empty() => Some("it is empty".to_owned()),

@@ -66,7 +66,8 @@ impl Toml {
     }
 }
 
-fn write_key(key: &str, out: &mut String) {
+/// A key, in quotes where it can not stand without.
+pub fn write_key(key: &str, out: &mut String) {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !key.is_empty() && key.chars().all(bare) {
         out.push_str(key);

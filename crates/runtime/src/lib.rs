@@ -37,7 +37,7 @@ pub use node::run::{Here, News, Refusal, run};
 pub use permit::{Answer, Meaningless, Permit, Request, Transport};
 pub use record::Record;
 pub use service::{Context, Given, LabFolder, Service};
-pub use state::{Lock, LockFault, State};
+pub use state::{Lock, LockFault, State, replace};
 pub use store::{Store, StoreFault};
 pub use supervisor::{Phase, Row, Settling, Slot, Supervisor, row};
 pub use ticket::Tickets;

@@ -115,8 +115,11 @@ impl State {
 }
 
 /// Replaces a file at once: it is never half written. The draft is made anew, because somebody else who may write to the
-/// folder could have put a link there.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// folder could have put a link there: the name of the file with the ending `new`.
+///
+/// # Errors
+/// If it can not be written; then the file is as it was.
+pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     replace_with(path, bytes, 0o666)
 }
 

@@ -10,7 +10,6 @@ use std::net::IpAddr;
 use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use lab::model::Lab;
-use lab::value::UpstreamKind;
 
 /// Of ways to a network, each further router costs this much.
 const METRIC: u32 = 100;
@@ -97,11 +96,7 @@ impl Layout {
         layout.routers = routers(lab, &layout);
         if let Some(dns) = &lab.dns {
             let servers = dns.upstreams.iter().flat_map(|line| &line.servers);
-            let plain = servers.filter_map(|server| match server.kind {
-                UpstreamKind::Plain(address) | UpstreamKind::Tcp(address) => Some(address.ip()),
-                UpstreamKind::Tls(..) | UpstreamKind::Https(_) => None,
-            });
-            layout.upstreams = plain.collect();
+            layout.upstreams = servers.filter_map(|server| Some(server.kind.plain()?.ip())).collect();
         }
         Ok(layout)
     }

@@ -100,7 +100,7 @@ fn leads_inside(plan: &Plan, ask: &Ask, address: IpAddr) -> bool {
     let name = ask.name();
     is_private
         && !allowed.iter().any(|domain| name.is_in(domain))
-        && plan.inner_line(ask.group, name).is_none()
+        && !plan.groups.get(ask.group).is_some_and(|group| group.is_inner_for(name, ask.query.kind))
 }
 
 /// The address of IPv4 that one of IPv6 leads to: as it is written in it (RFC 4291 section 2.5.5), by translation (RFC 6052) or

@@ -1,6 +1,6 @@
 //! What would be said to a client, step by step, and why: for the person who wants to know, and nobody is asked.
 
-use super::{Decision, From, Outcome, Reason, Transport, decide};
+use super::{Ask, Decision, From, Outcome, Reason, Transport, decide};
 use crate::cache::{Cache, Filtered, Key};
 use crate::client::{Client, May};
 use crate::filters::Filters;
@@ -55,7 +55,7 @@ pub(crate) fn why(
                 format!("kept for {} s{security}", kept.answered.life().saturating_sub(kept.seconds))
             });
             why.steps.push(("The answer of before".to_owned(), kept));
-            (("Who is asked".to_owned(), asked(from, ask.group, ask.name())), ask.reason.clone())
+            (("Who is asked".to_owned(), asked(from, ask)), ask.reason.clone())
         }
     };
     why.steps.push(step);
@@ -116,14 +116,12 @@ fn rule_words(reason: &Reason, from: From<'_>, name: &Name) -> String {
 }
 
 /// The servers that are asked for a name, as they are written.
-fn asked(from: From<'_>, group: usize, name: &Name) -> String {
-    let Some(group) = from.plan.groups.get(group) else { return "nobody".to_owned() };
-    let lines: Vec<String> =
-        group.lines.iter().filter(|line| from.plan.is_for(line, name)).map(ToString::to_string).collect();
-    let default = group.lines.iter().filter(|line| line.domains.is_empty()).map(ToString::to_string);
-    let lines = if lines.is_empty() { default.collect() } else { lines };
-    let checked = if from.plan.validates { "; signatures are checked" } else { "" };
-    format!("{}{checked}", lines.join(", "))
+fn asked(from: From<'_>, ask: &Ask) -> String {
+    let Some(group) = from.plan.groups.get(ask.group) else { return "nobody".to_owned() };
+    let (name, kind) = (ask.name(), ask.query.kind);
+    let is_checked = from.plan.validates && !group.is_inner_for(name, kind);
+    let checked = if is_checked { "; signatures are checked" } else { "" };
+    format!("{}{checked}", group.words_for(name, kind).join(", "))
 }
 
 fn lines(records: &[Record], code: u8) -> Vec<String> {

@@ -2,6 +2,10 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
+use base64::prelude::*;
+
 use super::rewrite::name;
 
 /// The parameters by their numbers (RFC 9460 section 14.3.2, RFC 9461 section 5).
@@ -90,24 +94,9 @@ fn parameter(word: &str) -> Result<(u16, Vec<u8>), String> {
 
 /// RFC 4648 section 4, with or without `=` at the end.
 fn base64(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim_end_matches('=');
-    let (mut bits, mut count, mut data) = (0_u32, 0_u32, Vec::new());
-    for byte in text.bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        (bits, count) = (bits << 6 & 0xFFFF | u32::from(value), count + 6);
-        if count >= 8 {
-            count -= 8;
-            data.push(u8::try_from(bits >> count & 0xFF).unwrap_or(0));
-        }
-    }
-    (count < 6).then_some(data)
+    const ENGINE: GeneralPurpose =
+        GeneralPurpose::new(&alphabet::STANDARD, NO_PAD.with_decode_allow_trailing_bits(true));
+    ENGINE.decode(text.trim_end_matches('=')).ok()
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ fn ids(client: &mut Section, report: &mut Report) -> Ids {
         } else if let Some(mac) = Mac::parse(text) {
             ids.macs.push(mac);
             ids.who.push(mac.to_string());
-        } else if is_client_id(text) {
+        } else if lab::names::why_no_label(text).is_none() {
             ids.who.push(format!("id:{text}"));
         } else {
             let why = format!(
@@ -132,16 +132,6 @@ fn ids(client: &mut Section, report: &mut Report) -> Ids {
         }
     }
     ids
-}
-
-/// Whether a text is the name by which a client asks under encryption: a label, and no mere number.
-fn is_client_id(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&text.len())
-        && text.bytes().all(fits)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-        && text.bytes().any(|byte| !byte.is_ascii_digit())
 }
 
 /// Keys of a client that have nothing to carry over to.

@@ -2,24 +2,8 @@
 
 use std::collections::BTreeSet;
 
-/// Words that sentences of the lab file keep for themselves, and that name nothing.
-const RESERVED: [&str; 15] = [
-    "internet",
-    "every",
-    "everything",
-    "published",
-    "users",
-    "panels",
-    "dns",
-    "dhcp",
-    "ntp",
-    "only",
-    "never",
-    "reach",
-    "reaches",
-    "any",
-    "and",
-];
+use lab::names::RESERVED;
+
 /// The longest name that is made, in bytes: less than a label may have, for a number goes behind it.
 const MAX_NAME: usize = 48;
 

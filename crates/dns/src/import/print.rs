@@ -1,6 +1,6 @@
 //! Tables of the lab file with comments in them, as TOML.
 
-use lab::print::Toml;
+use lab::print::{Toml, write_key};
 
 /// A table under a header of its own.
 #[derive(Debug)]
@@ -119,8 +119,8 @@ fn comment(text: &str, indent: &str, out: &mut String) {
     out.push('\n');
 }
 
-/// A key, in quotes where it can not stand without.
 fn key_text(key: &str) -> String {
-    let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if is_bare { key.to_owned() } else { Toml::Text(key.to_owned()).inline() }
+    let mut text = String::new();
+    write_key(key, &mut text);
+    text
 }

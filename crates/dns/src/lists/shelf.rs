@@ -5,7 +5,7 @@
 //! is taken for what it is not.
 
 use std::fs::{DirBuilder, File};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -92,22 +92,11 @@ impl Shelf {
     /// # Errors
     /// If it can not; then what was known before still is.
     pub fn note(&self, key: &Key, meta: &Meta) -> io::Result<()> {
-        let draft = self.path(key, DRAFT);
-        let written = self.write(&draft, meta).and_then(|()| std::fs::rename(&draft, self.path(key, META)));
+        let written = runtime::replace(&self.path(key, META), meta.to_text().as_bytes());
         if written.is_err() {
-            let _ = std::fs::remove_file(&draft);
+            let _ = std::fs::remove_file(self.path(key, DRAFT));
         }
         written.and_then(|()| self.sync())
-    }
-
-    fn write(&self, draft: &Path, meta: &Meta) -> io::Result<()> {
-        match std::fs::remove_file(draft) {
-            Err(fault) if fault.kind() != ErrorKind::NotFound => return Err(fault),
-            _ => {}
-        }
-        let mut file = File::create_new(draft)?;
-        file.write_all(meta.to_text().as_bytes())?;
-        file.sync_all()
     }
 
     /// Takes away what has been fetched and is no good.
@@ -134,9 +123,7 @@ impl Shelf {
                 Some(_) => {
                     let Some(meta) = meta else { continue };
                     let meta = Meta { unwanted_since: Some(now), ..meta };
-                    let draft = path.with_extension(DRAFT);
-                    self.write(&draft, &meta)?;
-                    std::fs::rename(&draft, path.with_extension(META))?;
+                    runtime::replace(&path.with_extension(META), meta.to_text().as_bytes())?;
                 }
                 None => drop(std::fs::remove_file(&path)),
             }

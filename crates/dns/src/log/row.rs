@@ -7,7 +7,9 @@ use runtime::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::answer;
+pub use crate::answer::Transport;
 use crate::filter::Short;
+pub use crate::wire::Security;
 
 /// The most rows of a batch.
 pub const BATCH_ROWS: usize = 1_024;
@@ -58,24 +60,8 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Code(pub u8);
 
-/// What is known of the signatures of an answer (RFC 4035 section 4.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Security {
-    /// They were not looked at.
-    #[default]
-    Unchecked,
-    /// They are right.
-    Secure,
-    /// It is proved that there are none.
-    Insecure,
-    /// They are wrong.
-    Bogus,
-}
-
+/// The number is written to disk.
 impl Security {
-    const ALL: [Self; 4] = [Self::Unchecked, Self::Secure, Self::Insecure, Self::Bogus];
-
     pub(crate) fn number(self) -> u8 {
         self as u8
     }
@@ -85,24 +71,8 @@ impl Security {
     }
 }
 
-/// How a question came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Transport {
-    /// In a datagram.
-    #[default]
-    Udp,
-    /// Over a connection.
-    Tcp,
-    /// Over TLS (RFC 7858).
-    Tls,
-    /// Over HTTPS (RFC 8484).
-    Https,
-}
-
+/// The number is written to disk.
 impl Transport {
-    const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https];
-
     pub(crate) fn number(self) -> u8 {
         self as u8
     }

@@ -354,8 +354,7 @@ pub fn count_bytes(bytes: &[u8]) -> Tops {
 fn tops(counts: impl Iterator<Item = ((String, Option<String>), u64)>, limit: usize) -> Vec<Top> {
     let mut tops: Vec<Top> = counts.map(|((what, who), count)| Top { what, who, count }).collect();
     tops.sort_by(|one, other| {
-        let names = |top: &Top| (top.what.clone(), top.who.clone());
-        other.count.cmp(&one.count).then_with(|| names(one).cmp(&names(other)))
+        other.count.cmp(&one.count).then_with(|| (&one.what, &one.who).cmp(&(&other.what, &other.who)))
     });
     tops.truncate(limit);
     tops

@@ -18,8 +18,8 @@ impl Plan {
             let asked = first.map(move |(number, line)| format!("upstream {}: {line}{whose}", number + 1));
             asked.chain(group.fallback.iter().map(|server| format!("upstream at last: {server}")))
         }));
-        if let Some(mode) = self.groups.first().and_then(|group| group.mode) {
-            lines.push(format!("upstreams in the mode {}", mode.word()));
+        if let Some(group) = self.groups.first() {
+            lines.push(format!("upstreams in the mode {}", group.mode.word()));
         }
         lines.extend(self.sources.iter().flat_map(|from| match &from.of {
             SourceKind::Block(of) => vec![format!("list {} {}", from.name, source(of))],

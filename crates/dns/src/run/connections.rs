@@ -287,7 +287,6 @@ where
         heard_all: false,
     };
     while talk.goes_on(&mut stream).await {}
-    // What was asked before something that makes no sense.
     if !talk.out.is_empty() {
         talk.send(&mut stream).await;
     }
@@ -333,7 +332,7 @@ impl<A: Answer> Talk<'_, A> {
             }
             match self.frames.take() {
                 Frame::More => break,
-                Frame::Empty => return false,
+                Frame::Empty => self.hear_no_more(),
                 Frame::Message(message) => {
                     taken += 1;
                     if !self.ask(message).await {
@@ -346,6 +345,12 @@ impl<A: Answer> Talk<'_, A> {
             self.pace.heard(taken, self.frames.rest(), now());
         }
         true
+    }
+
+    /// Something made no sense, and so does all behind it. What was asked before it is answered.
+    fn hear_no_more(&mut self) {
+        self.frames = Frames::default();
+        self.heard_all = true;
     }
 
     /// Begins to answer a question. What is answered at once needs no task.
@@ -363,7 +368,7 @@ impl<A: Answer> Talk<'_, A> {
         });
         match poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
             Poll::Ready(Some(said)) => put(&mut self.out, &said),
-            Poll::Ready(None) => return false,
+            Poll::Ready(None) => self.hear_no_more(),
             Poll::Pending => {
                 self.asked.spawn(async move {
                     let said = timeout(ANSWER_WAIT, work).await.ok().flatten()?;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use runtime::Millis;
 use tokio::sync::Notify;
@@ -10,18 +11,20 @@ use crate::answer::{Account, Reason, Transport};
 use crate::client::Client;
 use crate::log::{self, Batch, Code, Logger, RuleForm, Taken};
 use crate::plan::Plan;
-use crate::wire::{Security, asked};
+use crate::wire::{Query, Security, asked};
 
 /// What there is to say of a question.
+#[derive(Clone, Copy)]
 pub(crate) struct Row<'r> {
-    pub(crate) at: Millis,
     pub(crate) message: &'r [u8],
+    /// What is asked, if that was read already.
+    pub(crate) query: Option<&'r Query>,
     pub(crate) client: &'r Client,
     pub(crate) over: Transport,
     pub(crate) account: &'r Account,
-    pub(crate) micros: u32,
+    pub(crate) began: Instant,
     pub(crate) upstream: Option<&'r Arc<str>>,
-    pub(crate) security: Option<Security>,
+    pub(crate) security: Security,
 }
 
 /// What lists and policies are called in rows: the same texts for all of them.
@@ -57,33 +60,39 @@ impl Rows {
         Rc::clone(&self.some)
     }
 
-    /// Takes a question; `is_logged` says whether it is more than counted.
-    pub(crate) fn add(&mut self, row: &Row<'_>, words: &Words, is_logged: bool) {
+    /// Takes a question that was answered now, after so many microseconds; `is_logged` says whether it is more than
+    /// counted.
+    pub(crate) fn add(&mut self, row: &Row<'_>, (at, micros): (Millis, u32), words: &Words, is_logged: bool) {
         if self.batch.is_empty() {
             self.some.notify_one();
         }
         let outcome = row.account.outcome.into();
-        let taken = match asked(row.message).filter(|_| is_logged) {
+        let read = if is_logged && row.query.is_none() { asked(row.message) } else { None };
+        let question = match row.query.filter(|_| is_logged) {
+            Some(query) => Some((&query.name, query.kind)),
+            None => read.as_ref().map(|(name, kind)| (name, *kind)),
+        };
+        let taken = match question {
             Some((name, kind)) => {
                 let (rule, list) = rule(&row.account.reason, words);
                 self.batch.push(&log::Row {
-                    at: row.at,
+                    at,
                     client: row.client.address,
                     who: row.client.who.as_ref(),
                     name: name.wire(),
                     kind,
                     outcome,
                     code: Code(row.account.code),
-                    security: security(row.security),
-                    transport: transport(row.over),
-                    micros: row.micros,
+                    security: row.security,
+                    transport: row.over,
+                    micros,
                     rule,
                     list,
                     policy: words.policies.get(row.client.policy).filter(|name| !name.is_empty()),
                     upstream: row.upstream,
                 })
             }
-            None => self.batch.count(row.at, outcome, row.micros),
+            None => self.batch.count(at, outcome, micros),
         };
         if taken == Taken::Full {
             self.hand_over();
@@ -93,6 +102,13 @@ impl Rows {
     /// Gives the log what there is.
     pub(crate) fn hand_over(&mut self) {
         self.batch = self.logger.add(std::mem::take(&mut self.batch));
+    }
+}
+
+impl Drop for Rows {
+    /// What a thread that ends has not handed over yet.
+    fn drop(&mut self) {
+        self.hand_over();
     }
 }
 
@@ -109,23 +125,5 @@ fn rule<'r>(reason: &'r Reason, words: &'r Words) -> (log::Rule<'r>, Option<&'r 
             };
             (rule, list)
         }
-    }
-}
-
-fn security(security: Option<Security>) -> log::Security {
-    match security {
-        None | Some(Security::Unchecked) => log::Security::Unchecked,
-        Some(Security::Secure) => log::Security::Secure,
-        Some(Security::Insecure) => log::Security::Insecure,
-        Some(Security::Bogus) => log::Security::Bogus,
-    }
-}
-
-fn transport(over: Transport) -> log::Transport {
-    match over {
-        Transport::Udp => log::Transport::Udp,
-        Transport::Tcp => log::Transport::Tcp,
-        Transport::Tls => log::Transport::Tls,
-        Transport::Https => log::Transport::Https,
     }
 }

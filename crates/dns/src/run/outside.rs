@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::Clock;
 
-use super::shared::Shared;
+use super::shared::{Serving, Shared};
 use crate::answer::Ask;
 use crate::cache::Key;
-use crate::dnssec::{self, Judgement, Validator};
-use crate::plan::{Group, Plan};
+use crate::dnssec::{self, Judgement};
+use crate::plan::Plan;
 use crate::upstream::run::{Asker, Config, Upstreams};
-use crate::upstream::{self, Asked, GroupFault, Line, Nobody, Upstream, UpstreamsView, Want, Why};
+use crate::upstream::{self, Nobody, UpstreamsView, Want, Why};
 use crate::wire::expand::{Record, expand};
 use crate::wire::{Answered, Explanation, Heard as Read, Lives, Name, Security, kind};
 
@@ -21,8 +21,6 @@ use crate::wire::{Answered, Explanation, Heard as Read, Lives, Name, Security, k
 #[derive(Debug)]
 pub(crate) struct Outside {
     upstreams: Upstreams,
-    /// Judges answers by the signatures of their zones; another one for another plan.
-    validator: RwLock<Arc<Validator>>,
     roots: Arc<rustls::RootCertStore>,
     clock: Clock,
 }
@@ -51,9 +49,13 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    fn new(why: Explanation, words: impl Into<Arc<str>>) -> Self {
+        Self { why, words: words.into() }
+    }
+
     /// That nobody answered in the time that a client waits.
     pub(crate) fn late() -> Self {
-        Self { why: Explanation::UNREACHABLE, words: "no upstream answered in time".into() }
+        Self::new(Explanation::UNREACHABLE, "no upstream answered in time")
     }
 }
 
@@ -73,25 +75,15 @@ impl Outside {
         let roots = Arc::new(upstream::run::system_roots());
         let upstreams =
             Upstreams::new(Config { groups: Vec::new(), roots: Arc::clone(&roots), clock: clock.clone() })?;
-        let validator = RwLock::new(Arc::new(Validator::new(dnssec::Config::default())));
-        Ok(Self { upstreams, validator, roots, clock })
+        Ok(Self { upstreams, roots, clock })
     }
 
-    /// Asks as a plan says from now on; in words what of it is not followed.
-    pub(crate) fn follow(&self, plan: &Plan) -> Result<Vec<String>, String> {
-        let groups: Result<Vec<upstream::Group>, String> = plan.groups.iter().map(group).collect();
-        let groups = groups?;
-        let never = groups.iter().flat_map(upstream::Group::never_asked).map(ToString::to_string).collect();
-        let config = Config { groups, roots: Arc::clone(&self.roots), clock: self.clock.clone() };
-        self.upstreams.change(config).map_err(|error| error.to_string())?;
-        let insecure: Vec<Box<[u8]>> = plan.insecure.iter().map(|name| name.wire().into()).collect();
-        let validator = Validator::new(dnssec::Config { insecure, ..dnssec::Config::default() });
-        *self.validator.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(validator);
-        Ok(never)
-    }
-
-    fn validator(&self) -> Arc<Validator> {
-        Arc::clone(&self.validator.read().unwrap_or_else(PoisonError::into_inner))
+    /// Asks as a plan says from now on.
+    pub(crate) fn follow(&self, plan: &Plan) -> Result<(), String> {
+        let groups: Result<Vec<upstream::Group>, String> =
+            plan.groups.iter().map(|group| group.asks.clone()).collect();
+        let config = Config { groups: groups?, roots: Arc::clone(&self.roots), clock: self.clock.clone() };
+        self.upstreams.change(config).map_err(|error| error.to_string())
     }
 
     pub(crate) fn of_this_thread(&self) -> OfThread {
@@ -105,38 +97,11 @@ impl Outside {
 
     /// How servers that lists come from are trusted.
     pub(crate) fn tls(&self) -> Arc<rustls::ClientConfig> {
-        crate::lists::run::trust::client_with((*self.roots).clone(), &self.clock)
+        crate::lists::run::trust::client_with(Arc::clone(&self.roots), &self.clock)
     }
 
     pub(crate) fn view(&self) -> UpstreamsView {
         self.upstreams.view()
-    }
-}
-
-fn group(group: &Group) -> Result<upstream::Group, String> {
-    let lines: Result<Vec<Option<Line>>, _> =
-        group.lines.iter().map(|line| Line::parse(&line.to_string())).collect();
-    let server = |server: &lab::value::Upstream| Upstream::parse(&server.to_string());
-    let fallback: Result<Vec<Upstream>, _> = group.fallback.iter().map(server).collect();
-    let bootstrap: Result<Vec<Upstream>, _> =
-        group.bootstrap.iter().map(|at| Upstream::parse(&at.to_string())).collect();
-    let asked = Asked {
-        lines: lines.map_err(|fault| fault.to_string())?.into_iter().flatten().collect(),
-        mode: group.mode.map_or_else(Default::default, mode),
-        fallback: fallback.map_err(|fault| fault.to_string())?,
-        bootstrap: bootstrap.map_err(|fault| fault.to_string())?,
-        timeout: Some(group.timeout),
-    };
-    upstream::Group::new(&asked).map_err(|fault: GroupFault| fault.to_string())
-}
-
-fn mode(mode: lab::model::UpstreamMode) -> upstream::Mode {
-    use lab::model::UpstreamMode as Written;
-    match mode {
-        Written::Order => upstream::Mode::Order,
-        Written::Parallel => upstream::Mode::Parallel,
-        Written::Fastest => upstream::Mode::Fastest,
-        Written::LoadBalance => upstream::Mode::LoadBalance,
     }
 }
 
@@ -145,13 +110,14 @@ impl OfThread {
     pub(crate) async fn ask(
         &self,
         shared: &Shared,
-        plan: &Plan,
+        serving: &Serving,
         ask: &Ask,
         key: &Key,
     ) -> Result<Heard, Failure> {
-        let (query, name) = (&ask.query, ask.name().wire());
+        let (plan, query, name) = (&serving.plan, &ask.query, ask.name().wire());
         // What servers inside say of the domains that the lab file names them for is nowhere signed.
-        let is_inner = plan.inner_line(ask.group, ask.name()).is_some();
+        let is_inner =
+            plan.groups.get(ask.group).is_some_and(|group| group.is_inner_for(ask.name(), query.kind));
         let checks = plan.validates && !query.checking_disabled && !is_inner;
         let want = Want {
             dnssec_ok: checks || query.wants_signatures(),
@@ -159,7 +125,7 @@ impl OfThread {
         };
         let said = self.asker.ask(ask.group, name, query.kind, query.class, want).await?;
         let judged = match checks {
-            true => self.judge(shared, plan, ask, &said.message).await?,
+            true => self.judge(shared, serving, ask, &said.message).await?,
             false => Judged { security: Security::Unchecked, longest: u32::MAX, bogus: None },
         };
         if let Some((why, words)) = judged.bogus {
@@ -175,8 +141,8 @@ impl OfThread {
         let lives = Lives { shortest: plan.cache.shortest.min(longest), longest, age: said.age };
         let read = stripped.map_or(Read::Nothing, |message| Answered::read(&message, query.kind, lives));
         let Read::Answer(answered) = read else {
-            let words = format!("what {} says can not be read", said.by).into();
-            return Err(Failure { why: Explanation::UNREACHABLE, words });
+            let words = format!("what {} says can not be read", said.by);
+            return Err(Failure::new(Explanation::UNREACHABLE, words));
         };
         let answered = Arc::new(answered.with_security(judged.security));
         shared.cache.put(key, Arc::clone(&answered), shared.now());
@@ -187,11 +153,12 @@ impl OfThread {
     async fn judge(
         &self,
         shared: &Shared,
-        plan: &Plan,
+        serving: &Serving,
         ask: &Ask,
         message: &[u8],
     ) -> Result<Judged, Failure> {
-        let validator = shared.outside.validator();
+        let unjudged = || Failure::new(Explanation::UNREACHABLE, "nobody can say whether it is right");
+        let validator = serving.validators.get(ask.group).ok_or_else(unjudged)?;
         let clock = if shared.clock.is_set() { dnssec::Clock::Trusted } else { dnssec::Clock::Unknown };
         let question = (ask.name().wire(), ask.query.kind);
         let want = Want { dnssec_ok: true, checking_disabled: true };
@@ -201,12 +168,10 @@ impl OfThread {
         };
         let now = shared.clock.now() / 1000;
         let judging = validator.validate(asks, question, message, now, clock);
-        let patience = plan.groups.get(ask.group).map_or(JUDGE_WAIT, |group| group.timeout.max(JUDGE_WAIT));
+        let patience =
+            serving.plan.groups.get(ask.group).map_or(JUDGE_WAIT, |group| group.timeout.max(JUDGE_WAIT));
         let Ok(judgement) = tokio::time::timeout(patience, judging).await else {
-            return Err(Failure {
-                why: Explanation::UNREACHABLE,
-                words: "the keys of its zones did not come in time".into(),
-            });
+            return Err(Failure::new(Explanation::UNREACHABLE, "the keys of its zones did not come in time"));
         };
         let fine = |security, longest| Judged { security, longest, bogus: None };
         Ok(match judgement {
@@ -220,10 +185,7 @@ impl OfThread {
                 bogus: Some((Explanation(why.code().unwrap_or(6)), why.words().into())),
             },
             Judgement::Indeterminate(why) => {
-                return Err(Failure {
-                    why: Explanation(why.code().unwrap_or(22)),
-                    words: why.words().into(),
-                });
+                return Err(Failure::new(Explanation(why.code().unwrap_or(22)), why.words()));
             }
         })
     }

@@ -68,7 +68,8 @@ pub(crate) struct Worker {
     serving: Arc<Serving>,
     /// The minute that what is known of clients is of, where it depends on the time.
     minute: u64,
-    clients: HashMap<IpAddr, Arc<Client>>,
+    /// By their address, and the name that they say of themselves.
+    clients: HashMap<(IpAddr, Option<Arc<str>>), Arc<Client>>,
     asker: Rc<super::outside::OfThread>,
     rows: Rc<RefCell<Rows>>,
 }
@@ -89,7 +90,7 @@ impl Worker {
     /// Takes up what has changed since the last messages.
     pub(crate) fn refresh(&mut self) {
         let state = self.shared.state.load(Ordering::Acquire);
-        let minute = match self.serving.plan.has_times() {
+        let minute = match self.serving.has_times {
             true => u64::try_from(self.shared.clock.now()).unwrap_or(0) / 60_000,
             false => 0,
         };
@@ -102,22 +103,18 @@ impl Worker {
 
     fn client(&mut self, sender: &Sender) -> Arc<Client> {
         let address = sender.address.ip();
-        if sender.id.is_none()
-            && let Some(known) = self.clients.get(&address)
-        {
+        let key = (address, sender.id.clone());
+        if let Some(known) = self.clients.get(&key) {
             return Arc::clone(known);
         }
-        let plan = &self.serving.plan;
-        let mac = if plan.asks_neighbours() { self.shared.mac_of(address) } else { None };
-        let now =
-            if plan.has_times() { self.shared.week_time(&self.serving.zone) } else { WeekTime::default() };
-        let made = Arc::new(client(plan, Seen { address, mac, id: sender.id.as_deref() }, now));
-        if sender.id.is_none() {
-            if self.clients.len() >= MAX_CLIENTS {
-                self.clients.clear();
-            }
-            self.clients.insert(address, Arc::clone(&made));
+        let serving = &self.serving;
+        let mac = if serving.asks_neighbours { self.shared.mac_of(address) } else { None };
+        let now = if serving.has_times { self.shared.week_time(&serving.zone) } else { WeekTime::default() };
+        let made = Arc::new(client(&serving.plan, Seen { address, mac, id: sender.id.as_deref() }, now));
+        if self.clients.len() >= MAX_CLIENTS {
+            self.clients.clear();
         }
+        self.clients.insert(key, Arc::clone(&made));
         made
     }
 
@@ -125,8 +122,7 @@ impl Worker {
     pub(crate) fn at_once(&mut self, message: &[u8], sender: &Sender) -> Step {
         let began = Instant::now();
         let client = self.client(sender);
-        let (shared, serving) = (Arc::clone(&self.shared), Arc::clone(&self.serving));
-        let over = sender.over;
+        let (shared, serving, over) = (&*self.shared, &*self.serving, sender.over);
         if client.has_limit {
             let now = u64::try_from(began.duration_since(shared.started).as_millis()).unwrap_or(u64::MAX);
             if shared.limits.ask(client.address, serving.plan.clients.per_second, now) == Turn::TooMany {
@@ -147,7 +143,17 @@ impl Worker {
                 Step::Silent
             }
             Decision::Say(reply, account) => {
-                self.note(message, &client, over, account, began, None);
+                let security = Security::Unchecked;
+                self.note(Row {
+                    message,
+                    query: None,
+                    client: &client,
+                    over,
+                    account: &account,
+                    began,
+                    upstream: None,
+                    security,
+                });
                 Step::Say(reply)
             }
             Decision::Ask(ask) => self.known(from, message, client, ask, began, over),
@@ -167,7 +173,7 @@ impl Worker {
         let shared = &self.shared;
         let key = Key::of(&ask.query, ask.name(), ask.group, self.serving.epoch);
         let filtered = Filtered { state: from.filters.state, client: client.address };
-        let found = shared.cache.get(&key, filtered, shared.now());
+        let found = shared.cache.get(&key, filtered, shared.seconds_at(began));
         let Some(found) = found else {
             return Step::Later(Box::new(Later { ask, key, client, stale: None, began, over }));
         };
@@ -185,24 +191,30 @@ impl Worker {
             _ if found.answered.is_failure() => (Outcome::Failed, Some(Explanation::UNREACHABLE)),
             _ => (Outcome::Cached, None),
         };
-        if !found.is_clean {
-            if let Some((reply, account)) = heard(from, &ask, message, &client, &found.answered) {
-                self.note(message, &client, over, account, began, None);
-                return Step::Say(reply);
+        let filtered_out = match found.is_clean {
+            true => None,
+            false => heard(from, &ask, message, &client, &found.answered),
+        };
+        let (reply, account, security) = match filtered_out {
+            Some((reply, account)) => (reply, account, Security::Unchecked),
+            None => {
+                if !found.is_clean && ask.is_filtered {
+                    shared.cache.found_clean(&key, filtered);
+                }
+                let reply = ask.tell(message, &found.answered, found.seconds, why);
+                (reply, account(&ask, &found.answered, outcome), found.answered.security())
             }
-            if ask.is_filtered {
-                shared.cache.found_clean(&key, filtered);
-            }
-        }
-        let reply = ask.tell(message, &found.answered, found.seconds, why);
-        self.note(
+        };
+        self.note(Row {
             message,
-            &client,
+            query: Some(&ask.query),
+            client: &client,
             over,
-            account(&ask, &found.answered, outcome),
+            account: &account,
             began,
-            Some(found.answered.security()),
-        );
+            upstream: None,
+            security,
+        });
         Step::Say(reply)
     }
 
@@ -211,10 +223,10 @@ impl Worker {
         ask: &Ask,
         key: &Key,
     ) -> impl Future<Output = Result<super::outside::Heard, Failure>> + use<> {
-        let (asker, shared, plan) =
-            (Rc::clone(&self.asker), Arc::clone(&self.shared), Arc::clone(&self.serving.plan));
+        let (asker, shared, serving) =
+            (Rc::clone(&self.asker), Arc::clone(&self.shared), Arc::clone(&self.serving));
         let (ask, key) = (ask.clone(), key.clone());
-        async move { asker.ask(&shared, &plan, &ask, &key).await }
+        async move { asker.ask(&shared, &serving, &ask, &key).await }
     }
 
     /// What upstreams say now, or said before if they do not answer.
@@ -223,8 +235,7 @@ impl Worker {
         let (shared, serving, rows) =
             (Arc::clone(&self.shared), Arc::clone(&self.serving), Rc::clone(&self.rows));
         async move {
-            let Later { ask, key, client, stale, began, over } = *later;
-            let heard_now = match &stale {
+            let heard_now = match &later.stale {
                 None => asked.await,
                 Some(_) => {
                     let patience = shared.patience();
@@ -245,16 +256,11 @@ impl Worker {
                     said
                 }
                 Err(failure) => {
-                    shared.cache.unreachable(&key, shared.now());
-                    return finish_without(
-                        &shared,
-                        &rows,
-                        &serving,
-                        Without { ask, key, client, stale, began, over, failure },
-                        &message,
-                    );
+                    shared.cache.unreachable(&later.key, shared.now());
+                    return finish_without(&shared, &rows, &serving, *later, failure, &message);
                 }
             };
+            let Later { ask, client, began, over, .. } = *later;
             let security = said.answered.security();
             let (reply, account) = match (security, heard(from, &ask, &message, &client, &said.answered)) {
                 (Security::Bogus, _) => {
@@ -268,53 +274,36 @@ impl Worker {
                     (ask.tell(&message, &said.answered, 0, None), account)
                 }
             };
-            let row = RowOf {
+            let row = Row {
                 message: &message,
+                query: Some(&ask.query),
                 client: &client,
                 over,
-                account,
+                account: &account,
                 began,
                 upstream: Some(&said.by),
-                security: Some(security),
+                security,
             };
             note(&shared, &rows, &serving, row);
             reply
         }
     }
 
-    fn note(
-        &self,
-        message: &[u8],
-        client: &Client,
-        over: Transport,
-        account: Account,
-        began: Instant,
-        security: Option<Security>,
-    ) {
-        let row = RowOf { message, client, over, account, began, upstream: None, security };
+    fn note(&self, row: Row<'_>) {
         note(&self.shared, &self.rows, &self.serving, row);
     }
 }
 
-/// A question that nobody had an answer to.
-struct Without {
-    ask: Ask,
-    key: Key,
-    client: Arc<Client>,
-    stale: Option<(Arc<Answered>, u32)>,
-    began: Instant,
-    over: Transport,
-    failure: Failure,
-}
-
+/// What is said to a question that nobody had an answer to.
 fn finish_without(
     shared: &Shared,
     rows: &RefCell<Rows>,
     serving: &Serving,
-    without: Without,
+    later: Later,
+    failure: Failure,
     message: &[u8],
 ) -> Vec<u8> {
-    let Without { ask, key, client, stale, began, over, failure } = without;
+    let Later { ask, key, client, stale, began, over } = later;
     let from = From { plan: &serving.plan, filters: &serving.filters, is_paused: shared.is_paused() };
     let (reply, account) = match stale {
         Some((answered, seconds)) => match heard(from, &ask, message, &client, &answered) {
@@ -331,35 +320,27 @@ fn finish_without(
             (ask.tell_failure(message, failure.why), Account { outcome: Outcome::Failed, reason, code: 2 })
         }
     };
-    note(
-        shared,
-        rows,
-        serving,
-        RowOf { message, client: &client, over, account, began, upstream: None, security: None },
-    );
+    let row = Row {
+        message,
+        query: Some(&ask.query),
+        client: &client,
+        over,
+        account: &account,
+        began,
+        upstream: None,
+        security: Security::Unchecked,
+    };
+    note(shared, rows, serving, row);
     reply
 }
 
-/// What a row of the log is made of.
-struct RowOf<'r> {
-    message: &'r [u8],
-    client: &'r Client,
-    over: Transport,
-    account: Account,
-    began: Instant,
-    upstream: Option<&'r Arc<str>>,
-    security: Option<Security>,
-}
-
-fn note(shared: &Shared, rows: &RefCell<Rows>, serving: &Serving, row: RowOf<'_>) {
-    let RowOf { message, client, over, account, began, upstream, security } = row;
-    shared.count(account.outcome, over);
-    let micros = u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX);
-    if upstream.is_some() {
+/// Counts a question, and writes it down if that is wanted.
+fn note(shared: &Shared, rows: &RefCell<Rows>, serving: &Serving, row: Row<'_>) {
+    shared.count(row.account.outcome, row.over);
+    let micros = u32::try_from(row.began.elapsed().as_micros()).unwrap_or(u32::MAX);
+    if row.upstream.is_some() {
         shared.counts.micros.fetch_add(u64::from(micros), Ordering::Relaxed);
     }
-    let is_logged = serving.plan.policies.get(client.policy).is_none_or(|policy| policy.is_logged);
-    let row =
-        Row { at: shared.clock.now(), message, client, over, account: &account, micros, upstream, security };
-    rows.borrow_mut().add(&row, &serving.words, is_logged);
+    let is_logged = serving.plan.policies.get(row.client.policy).is_none_or(|policy| policy.is_logged);
+    rows.borrow_mut().add(&row, (shared.clock.now(), micros), &serving.words, is_logged);
 }

@@ -14,6 +14,7 @@ use super::outside::Outside;
 use crate::answer::{Outcome, Transport};
 use crate::cache::Cache;
 use crate::client::WeekTime;
+use crate::dnssec::{self, Validator};
 use crate::filter::Rules;
 use crate::filters::Filters;
 use crate::limits::Limits;
@@ -35,8 +36,14 @@ pub(crate) struct Serving {
     pub(crate) filters: Arc<Filters>,
     pub(crate) zone: TimeZone,
     pub(crate) words: Words,
+    /// Whether it depends on the time of the week, and on MAC addresses, what is done for whom.
+    pub(crate) has_times: bool,
+    pub(crate) asks_neighbours: bool,
     /// Another number once upstreams, or what is believed of them, are others: what was kept before is not theirs.
     pub(crate) epoch: u8,
+    /// Judge answers by the signatures of their zones, one for each group: what the servers of one break, others may
+    /// have right.
+    pub(crate) validators: Arc<[Validator]>,
 }
 
 /// Everything that the threads have together.
@@ -85,7 +92,10 @@ impl Shared {
             filters: Arc::default(),
             zone: TimeZone::UTC,
             words: Words::default(),
+            has_times: false,
+            asks_neighbours: false,
             epoch: 0,
+            validators: Arc::default(),
         };
         Self {
             serving: RwLock::new(Arc::new(serving)),
@@ -125,7 +135,20 @@ impl Shared {
             && serving.plan.validates == plan.validates
             && serving.plan.insecure == plan.insecure;
         let epoch = serving.epoch.wrapping_add(u8::from(!is_asked_alike));
-        *serving = Arc::new(Serving { plan, filters: Arc::new(filters), zone, words, epoch });
+        let validators = match is_asked_alike {
+            true => Arc::clone(&serving.validators),
+            false => validators(&plan),
+        };
+        *serving = Arc::new(Serving {
+            has_times: plan.has_times(),
+            asks_neighbours: plan.asks_neighbours(),
+            plan,
+            filters: Arc::new(filters),
+            zone,
+            words,
+            epoch,
+            validators,
+        });
         drop(serving);
         self.changed();
     }
@@ -156,7 +179,12 @@ impl Shared {
 
     /// Seconds since the server was made, by a clock that nobody sets.
     pub(crate) fn now(&self) -> u32 {
-        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
+        self.seconds_at(Instant::now())
+    }
+
+    /// The same at another moment.
+    pub(crate) fn seconds_at(&self, moment: Instant) -> u32 {
+        u32::try_from(moment.duration_since(self.started).as_secs()).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn is_paused(&self) -> bool {
@@ -188,4 +216,10 @@ impl Shared {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+fn validators(plan: &Plan) -> Arc<[Validator]> {
+    let insecure: Vec<Box<[u8]>> = plan.insecure.iter().map(|name| name.wire().into()).collect();
+    let config = dnssec::Config { insecure, ..dnssec::Config::default() };
+    plan.groups.iter().map(|_| Validator::new(config.clone())).collect()
 }

@@ -7,7 +7,7 @@ use super::Server;
 use crate::answer::Outcome;
 use crate::filter::Counts;
 use crate::lists;
-use crate::log::{Entry, Security, Transport};
+use crate::log::Entry;
 use crate::plan::SourceKind;
 use crate::upstream::State;
 use crate::view::{
@@ -59,18 +59,6 @@ fn log(server: &Server) -> LogShown {
 
 /// A row of the log as it is shown.
 pub(super) fn looked(row: Entry) -> Looked {
-    let security = match row.security {
-        Security::Unchecked => "",
-        Security::Secure => "secure",
-        Security::Insecure => "insecure",
-        Security::Bogus => "bogus",
-    };
-    let over = match row.transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-        Transport::Tls => "tls",
-        Transport::Https => "https",
-    };
     Looked {
         at: row.at,
         client: row.client,
@@ -83,8 +71,8 @@ pub(super) fn looked(row: Entry) -> Looked {
         list: row.list.unwrap_or_default(),
         policy: row.policy.unwrap_or_default(),
         upstream: row.upstream.unwrap_or_default(),
-        security: security.to_owned(),
-        over: over.to_owned(),
+        security: row.security.word().to_owned(),
+        over: row.transport.word().to_owned(),
         micros: row.micros,
     }
 }

@@ -66,8 +66,8 @@ pub(crate) fn start(number: usize, shared: Arc<Shared>, ended: mpsc::Sender<()>)
     Ok(Orders(sender))
 }
 
-/// Says that its thread has panicked, which is the only way for it to end by itself.
-struct Says(mpsc::Sender<()>);
+/// Says that its task or thread has panicked, which is the only way for it to end by itself.
+pub(super) struct Says(pub(super) mpsc::Sender<()>);
 
 impl Drop for Says {
     fn drop(&mut self) {
@@ -78,7 +78,8 @@ impl Drop for Says {
 }
 
 /// Ends a task with what holds it.
-struct Ends(AbortHandle);
+#[derive(Debug)]
+pub(crate) struct Ends(pub(crate) AbortHandle);
 
 impl Drop for Ends {
     fn drop(&mut self) {

@@ -32,7 +32,7 @@ pub(crate) struct Way {
 
 /// Room for the datagrams of one call, and for what is said to them.
 pub(crate) struct Batch {
-    room: Vec<Box<[u8; LARGEST]>>,
+    room: [Box<[u8; LARGEST]>; MANY],
     came: Vec<(usize, Way)>,
     headers: MultiHeaders<SockaddrStorage>,
     says: Vec<(Vec<u8>, Way)>,
@@ -71,7 +71,8 @@ impl Datagrams {
 
     /// Sends what is said. What the network has no room for now is lost, as datagrams are.
     pub(crate) fn send(&self, batch: &mut Batch) {
-        if self.is_everywhere {
+        // One reply is sent without the lists that many take.
+        if self.is_everywhere || batch.says.len() == 1 {
             for (reply, way) in batch.says.drain(..) {
                 self.send_one(&reply, way);
             }
@@ -110,7 +111,7 @@ impl Batch {
     pub(crate) fn new() -> Self {
         let info = nix::cmsg_space!(libc::in6_pktinfo);
         Self {
-            room: (0..MANY).map(|_| Box::new([0; LARGEST])).collect(),
+            room: std::array::from_fn(|_| Box::new([0; LARGEST])),
             came: Vec::with_capacity(MANY),
             headers: MultiHeaders::preallocate(MANY, Some(info)),
             says: Vec::with_capacity(MANY),
@@ -135,8 +136,7 @@ impl Batch {
 
     fn receive(&mut self, socket: &UdpSocket) -> std::io::Result<()> {
         self.came.clear();
-        let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-            self.room.iter_mut().map(|room| [IoSliceMut::new(&mut room[..])]).collect();
+        let mut slices = self.room.each_mut().map(|room| [IoSliceMut::new(&mut room[..])]);
         let fd = socket.as_raw_fd();
         let received = recvmmsg(fd, &mut self.headers, &mut slices, MsgFlags::MSG_DONTWAIT, None)?;
         for one in received {

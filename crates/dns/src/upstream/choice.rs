@@ -153,6 +153,7 @@ mod tests {
             let set = Set {
                 main: (0..main.len()).collect(),
                 fallback: (main.len()..main.len() + fallback.len()).collect(),
+                ..Set::default()
             };
             Self { set, health, now }
         }

@@ -68,17 +68,36 @@ pub enum GroupFault {
 pub(crate) struct Set {
     pub(crate) main: Vec<usize>,
     pub(crate) fallback: Vec<usize>,
+    /// Those for everything else are among them.
+    pub(crate) has_default: bool,
+}
+
+/// Those that are asked for a name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chosen<'g> {
+    group: &'g Group,
+    set: &'g Set,
+    /// Lines name them, and nobody else, for a domain that the name is in.
+    pub(crate) is_named: bool,
+}
+
+impl<'g> Chosen<'g> {
+    /// The name servers, without those of the fallback.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &'g Upstream> + use<'g> {
+        let upstreams = &self.group.upstreams;
+        self.set.main.iter().filter_map(|index| upstreams.get(*index))
+    }
 }
 
 /// Which set a domain has.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Place {
     from: Option<usize>,
     under: Option<usize>,
 }
 
 /// The name servers that one policy asks, or everybody without one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     pub(crate) mode: Mode,
     pub(crate) timeout: Duration,
@@ -160,6 +179,14 @@ impl Group {
         DEFAULT
     }
 
+    /// Those that are asked for a name, see [`Group::set_for`].
+    pub(crate) fn chosen(&self, name: &[u8], kind: u16) -> Chosen<'_> {
+        static NOBODY: Set = Set { main: Vec::new(), fallback: Vec::new(), has_default: false };
+        let at = self.set_for(name, kind);
+        let set = self.sets.get(at).unwrap_or(&NOBODY);
+        Chosen { group: self, set, is_named: at != DEFAULT && !set.has_default && !set.main.is_empty() }
+    }
+
     fn index(&mut self, upstream: &Upstream) -> usize {
         let known = self.upstreams.iter().position(|known| known == upstream);
         known.unwrap_or_else(|| {
@@ -198,11 +225,12 @@ impl Group {
     }
 
     fn add_default(&mut self, set: usize) {
-        let Some(Set { mut main, fallback }) = self.sets.get(DEFAULT).cloned() else { return };
+        let Some(Set { mut main, fallback, .. }) = self.sets.get(DEFAULT).cloned() else { return };
         if let Some(set) = self.sets.get_mut(set) {
             main.retain(|one| !set.main.contains(one));
             set.main.append(&mut main);
             set.fallback = fallback;
+            set.has_default = true;
         }
     }
 

@@ -21,7 +21,7 @@ mod link;
 mod names;
 mod pipe;
 mod server;
-mod tls;
+pub(crate) mod tls;
 mod udp;
 
 use std::collections::HashMap;

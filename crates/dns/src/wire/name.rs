@@ -103,6 +103,9 @@ impl Name {
     /// The address, or the block of addresses, that a name under `in-addr.arpa` or `ip6.arpa` is of or lies
     /// under (RFC 1035 section 3.5, RFC 3596 section 2.5).
     pub(crate) fn reverse_of(&self) -> Option<ReverseName> {
+        if !self.0.ends_with(b"\x04arpa\x00") {
+            return None;
+        }
         let labels = self.labels();
         let (rest, is_four) = match labels.as_slice() {
             [rest @ .., b"in-addr", b"arpa"] => (rest, true),

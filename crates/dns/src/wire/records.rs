@@ -1,6 +1,8 @@
 //! What an upstream says: read with every bound checked, kept without what was only for us, and written again
 //! for each client, with its times counted down.
 
+use serde::{Deserialize, Serialize};
+
 use super::name::{question_name, skip_name};
 use super::{Authority, Code, Explanation, HEADER, Name, OwnedBy, Query, Reply, Section, kind, number};
 use crate::wire::expand::{Record as Whole, expand};
@@ -54,8 +56,9 @@ pub(crate) struct Answered {
 }
 
 /// What is known of an answer from the signatures of its zone (RFC 4033 section 5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Security {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Security {
     /// Nobody looked.
     #[default]
     Unchecked,
@@ -65,6 +68,21 @@ pub(crate) enum Security {
     Insecure,
     /// It is forged, or its zone is broken.
     Bogus,
+}
+
+impl Security {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Unchecked, Self::Secure, Self::Insecure, Self::Bogus];
+
+    /// In a word; empty if nobody looked.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unchecked => "",
+            Self::Secure => "secure",
+            Self::Insecure => "insecure",
+            Self::Bogus => "bogus",
+        }
+    }
 }
 
 /// How long answers may live whatever they say, in seconds.

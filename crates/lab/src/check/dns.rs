@@ -9,7 +9,7 @@ use crate::model::{BlockingMode, Dns, Encrypted, Lab};
 use crate::names::{DeviceName, Label, MachineName, PersonName, ZoneName};
 use crate::read::At;
 use crate::source::{Folder, Span};
-use crate::value::{Domain, ListSource, OwnRecord, Text, UpstreamKind, UpstreamLine};
+use crate::value::{Domain, ListSource, OwnRecord, Text, UpstreamLine};
 
 pub(super) fn check(lab: &Lab, folder: &Folder, options: &Options, unread: &Unread, faults: &mut Faults) {
     let Some(dns) = &lab.dns else { return };
@@ -62,11 +62,7 @@ fn asks_itself<'l>(
     let servers = lines.flat_map(|line| line.servers.iter().map(move |server| (line.span(), server)));
     let more = dns.bootstrap.iter().flat_map(|servers| servers.iter()).chain(dns.fallback.iter());
     for (place, upstream) in servers.chain(more.map(|server| (server.span(), server.value()))) {
-        let server = match &upstream.kind {
-            UpstreamKind::Plain(server) | UpstreamKind::Tcp(server) => Some(server.ip()),
-            UpstreamKind::Tls(endpoint, _) => endpoint.host.parse().ok(),
-            UpstreamKind::Https(url) => url.host.parse().ok(),
-        };
+        let server = upstream.kind.address();
         if let Some((_, span, what)) = own.iter().find(|(address, ..)| Some(*address) == server) {
             let title = format!("the name server would ask itself: {upstream} is {what}");
             let fault = Fault::new(Code::UpstreamIsSelf, place, title).also(*span, "this is it");
@@ -74,7 +70,7 @@ fn asks_itself<'l>(
         }
     }
     for server in dns.bootstrap.iter().flat_map(|servers| servers.iter()) {
-        if matches!(server.kind, UpstreamKind::Tls(..) | UpstreamKind::Https(_)) {
+        if server.kind.plain().is_none() {
             let fault =
                 Fault::new(Code::BadValue, server.span(), format!("{server} is asked under encryption"));
             faults.push(fault.help("the servers of `bootstrap` are plain ones, such as \"9.9.9.9\": they look up the names of the others"));
@@ -178,6 +174,15 @@ fn words(dns: &Dns, options: &Options, faults: &mut Faults) {
             let fault = Fault::new(Code::BadValue, rule.span(), format!("this rule is not followed: {why}"));
             faults
                 .push(fault.help("mend it or leave it out: half a rule would be a page that does not load"));
+        }
+    }
+    let own = policies().flat_map(|policy| policy.upstreams.iter().flat_map(|lines| lines.iter()));
+    let lines = dns.upstreams.iter().chain(own).map(|line| (line.span(), line.to_string()));
+    let servers = dns.fallback.iter().chain(dns.bootstrap.iter().flat_map(|servers| servers.iter()));
+    for (place, line) in lines.chain(servers.map(|server| (server.span(), server.to_string()))) {
+        if let Err(why) = (options.dns.upstream)(&line) {
+            let fault = Fault::new(Code::BadValue, place, format!("`{line}` can not be asked: {why}"));
+            faults.push(fault.help("write an address, `tls://NAME` or `https://NAME/dns-query`"));
         }
     }
     let services = policies().flat_map(|policy| policy.services.iter().flat_map(|services| services.iter()));

@@ -29,6 +29,25 @@ pub enum UpstreamKind {
     Https(Url),
 }
 
+impl UpstreamKind {
+    /// Where it is asked in the clear; none under encryption.
+    pub fn plain(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Plain(at) | Self::Tcp(at) => Some(*at),
+            Self::Tls(..) | Self::Https(_) => None,
+        }
+    }
+
+    /// Its address, if that is what it is written with.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Plain(at) | Self::Tcp(at) => Some(at.ip()),
+            Self::Tls(endpoint, _) => endpoint.host.parse().ok(),
+            Self::Https(url) => url.host.parse().ok(),
+        }
+    }
+}
+
 impl FromText for Upstream {
     const INFO: TextInfo = TextInfo::new("a name server", "9.9.9.9", None);
 

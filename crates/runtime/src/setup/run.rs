@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lab::value::UpstreamKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket, UnixStream};
 use tokio::time::timeout;
@@ -179,16 +178,12 @@ async fn disk(folder: PathBuf) -> Check {
 
 /// The servers that names are asked of, or those that would be proposed.
 fn upstreams(given: &Given<'_>) -> Vec<SocketAddr> {
-    let plain = |kind: &UpstreamKind| match kind {
-        UpstreamKind::Plain(at) | UpstreamKind::Tcp(at) => Some(*at),
-        UpstreamKind::Tls(..) | UpstreamKind::Https(_) => None,
-    };
     let dns = || given.lab.dns.iter();
     let general = dns().flat_map(|dns| dns.upstreams.iter()).filter(|line| line.domains.is_empty());
     let bootstrap = dns().flat_map(|dns| &dns.bootstrap).flat_map(|servers| servers.iter());
-    // Where all are encrypted, those count that look up their names.
+    // Under encryption nothing is tried here, but those that look up the names are in the clear.
     let own = general.flat_map(|line| &line.servers).chain(bootstrap.map(lab::read::At::value));
-    let own: Vec<SocketAddr> = own.filter_map(|upstream| plain(&upstream.kind)).take(MAX_UPSTREAMS).collect();
+    let own: Vec<SocketAddr> = own.filter_map(|upstream| upstream.kind.plain()).take(MAX_UPSTREAMS).collect();
     if !own.is_empty() {
         return own;
     }

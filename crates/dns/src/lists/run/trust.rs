@@ -1,18 +1,17 @@
 //! TLS for fetching lists: HTTP/1.1, and certificates that are in date by the clock of the runtime.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use runtime::Clock;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::UnixTime;
-use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
+
+use crate::upstream::run::tls::Time;
 
 /// A client for servers with certificates of these authorities, TLS 1.2 and 1.3. What is in date says the clock of
 /// the runtime, which does not begin in 1970.
 #[expect(clippy::expect_used, reason = "the provider knows TLS 1.2 and 1.3")]
-pub fn client_with(roots: RootCertStore, clock: &Clock) -> Arc<ClientConfig> {
+pub fn client_with(roots: impl Into<Arc<RootCertStore>>, clock: &Clock) -> Arc<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_details(provider, Arc::new(Time(clock.clone())));
     let builder = builder.with_safe_default_protocol_versions().expect("both are there");
@@ -21,18 +20,10 @@ pub fn client_with(roots: RootCertStore, clock: &Clock) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-#[derive(Debug)]
-struct Time(Clock);
-
-impl TimeProvider for Time {
-    fn current_time(&self) -> Option<UnixTime> {
-        let millis = u64::try_from(self.0.now()).ok()?;
-        Some(UnixTime::since_unix_epoch(Duration::from_millis(millis)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use rustls::time_provider::TimeProvider as _;
+
     use super::*;
 
     #[test]

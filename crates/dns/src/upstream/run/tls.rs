@@ -44,14 +44,13 @@ impl Tls {
         let builder =
             ClientConfig::builder_with_details(Arc::clone(&provider), Arc::new(Time(clock.clone())))
                 .with_safe_default_protocol_versions()?;
-        let mut plain = if roots.is_empty() {
+        let plain = if roots.is_empty() {
             builder.with_root_certificates(Arc::clone(roots)).with_no_client_auth()
         } else {
             let verifier = Verifier::new(roots, &provider, clock)?;
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
         };
         let mut http = plain.clone();
-        plain.alpn_protocols = Vec::new();
         http.alpn_protocols = vec![b"h2".to_vec()];
         Ok(Self { plain: Arc::new(plain), http: Arc::new(http) })
     }
@@ -59,7 +58,7 @@ impl Tls {
 
 /// The time of the runtime, which never runs below what is known to have passed.
 #[derive(Debug)]
-struct Time(Clock);
+pub(crate) struct Time(pub(crate) Clock);
 
 impl TimeProvider for Time {
     fn current_time(&self) -> Option<UnixTime> {
