@@ -443,7 +443,7 @@ impl Question<'_> {
 }
 
 /// The account of an answer that others gave.
-pub(crate) fn account(ask: &Ask, answered: &Arc<Answered>, otherwise: Outcome) -> Account {
+pub(crate) fn account(ask: &Ask, answered: &Answered, otherwise: Outcome) -> Account {
     let outcome = ask.outcome.unwrap_or(otherwise);
     Account { outcome, reason: ask.reason.clone(), code: answered.code() as u8 }
 }

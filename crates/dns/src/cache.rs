@@ -6,12 +6,13 @@
 //! An answer whose time is over stays for a while, to be given when no upstream answers (RFC 8767). What goes when
 //! there is no more room is what a hand that goes around finds not asked for since it last came by.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::BuildHasher as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use hashbrown::HashTable;
+
+use crate::client::Client;
 use crate::plan::CacheRules;
 use crate::view::CacheView;
 use crate::wire::{Answered, MAX_NAME, Name, Query};
@@ -20,8 +21,8 @@ use crate::wire::{Answered, MAX_NAME, Name, Query};
 const SHARDS: usize = 8;
 /// The largest answer, in bytes.
 const MAX_ANSWER: usize = 16 << 10;
-/// What an answer takes besides its own bytes and its key: its place, and what the allocator adds.
-const OVERHEAD: usize = 150;
+/// What an answer takes besides its own bytes and its key: its place, a number in the table, and what the allocator adds.
+const OVERHEAD: usize = size_of::<Option<Slot>>() + 40;
 /// How often an answer has to be asked for to be asked for again before its time is over, and the shortest life, in
 /// seconds, that this is done for.
 const PREFETCH_ASKED: u8 = 2;
@@ -65,7 +66,7 @@ impl Key {
 /// What is found under a key.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
-    pub(crate) answered: Arc<Answered>,
+    pub(crate) answered: Answered,
     /// How many seconds ago it came.
     pub(crate) seconds: u32,
     pub(crate) age: Age,
@@ -86,28 +87,20 @@ pub(crate) enum Age {
     Unreachable,
 }
 
-/// Which filters an answer was found fine by, and for whom: a rule may be about one client only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Filtered {
-    pub(crate) state: u32,
-    pub(crate) client: IpAddr,
-}
-
-impl Default for Filtered {
-    fn default() -> Self {
-        Self { state: 0, client: IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
-    }
-}
+/// Which filters an answer was found fine by, and for whom: a rule may be about one client only. A number that nobody
+/// outside can aim at; 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filtered(u64);
 
 #[derive(Debug)]
 struct Slot {
     hash: u64,
-    key: Box<[u8]>,
-    answered: Arc<Answered>,
+    /// With the key beside it.
+    answered: Answered,
     at: u32,
     /// When the upstreams may be asked again, if they did not answer.
     retry_at: u32,
-    filtered: Option<Filtered>,
+    filtered: Filtered,
     asked: u8,
     is_refreshing: bool,
 }
@@ -121,8 +114,8 @@ pub(crate) struct Cache {
 
 #[derive(Debug, Default)]
 struct Shard {
-    /// The slot of each hash. A second key of the same hash takes the place of the first.
-    places: HashMap<u64, u32, BuildHasherDefault<AsItIs>>,
+    /// The numbers of slots, by their hashes.
+    places: HashTable<u32>,
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
     hand: usize,
@@ -130,22 +123,6 @@ struct Shard {
     rules: CacheRules,
     hits: u64,
     misses: u64,
-}
-
-/// The hash of a hash.
-#[derive(Debug, Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
 }
 
 impl Cache {
@@ -160,10 +137,15 @@ impl Cache {
     }
 
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
-        // The map takes the low bits.
-        let number = usize::try_from(hash >> 61).unwrap_or(0);
+        // The table takes the low bits.
+        let number = usize::try_from(hash >> 54).unwrap_or(0) % SHARDS;
         let shard = self.shards.get(number).unwrap_or(&self.shards[0]);
         shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What answers are found fine by in this state of the filters, for this client.
+    pub(crate) fn filtered(&self, state: u32, client: &Client) -> Filtered {
+        Filtered(self.hasher.hash_one((state, client.policy, client.address, &client.names)))
     }
 
     /// The answer that is kept, if it may still be given.
@@ -173,7 +155,7 @@ impl Cache {
     }
 
     /// Keeps an answer that has just come, in the place of an older one to the same question.
-    pub(crate) fn put(&self, key: &Key, answered: Arc<Answered>, now: u32) {
+    pub(crate) fn put(&self, key: &Key, answered: &Answered, now: u32) {
         let hash = self.hasher.hash_one(key.bytes());
         self.shard(hash).put(hash, key.bytes(), answered, now);
     }
@@ -187,11 +169,11 @@ impl Cache {
         }
     }
 
-    /// The filters of this state and policy have nothing against the answer.
+    /// The filters have nothing against the answer.
     pub(crate) fn found_clean(&self, key: &Key, filtered: Filtered) {
         let hash = self.hasher.hash_one(key.bytes());
         if let Some(slot) = self.shard(hash).slot(hash, key.bytes()) {
-            slot.filtered = Some(filtered);
+            slot.filtered = filtered;
         }
     }
 
@@ -208,14 +190,15 @@ impl Cache {
     pub(crate) fn forget(&self, name: Option<&Name>) -> usize {
         let shards = self.shards.iter().map(|shard| {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_meant = |slot: &Slot| match (name, slot.key.get(BEFORE_NAME..).and_then(Name::of_wire)) {
+            let is_meant = |slot: &Slot| match (name, slot.key().get(BEFORE_NAME..).and_then(Name::of_wire)) {
                 (Some(name), Some(own)) => own.is_in(name),
                 _ => true,
             };
-            let meant: Vec<u64> =
-                shard.slots.iter().flatten().filter(|slot| is_meant(slot)).map(|slot| slot.hash).collect();
-            for hash in &meant {
-                shard.remove(*hash);
+            let slots = (0..).zip(&shard.slots);
+            let meant = slots.filter(|(_, slot)| slot.as_ref().is_some_and(is_meant));
+            let meant: Vec<u32> = meant.map(|(place, _)| place).collect();
+            for place in &meant {
+                shard.remove(*place);
             }
             meant.len()
         });
@@ -235,10 +218,31 @@ impl Cache {
     }
 }
 
+impl Slot {
+    fn key(&self) -> &[u8] {
+        self.answered.beside()
+    }
+
+    fn bytes(&self) -> usize {
+        self.answered.bytes() + OVERHEAD
+    }
+}
+
+fn at(place: u32) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
+}
+
 impl Shard {
+    fn place(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        let is_it = |place: &u32| {
+            self.slots.get(at(*place)).and_then(Option::as_ref).is_some_and(|slot| slot.key() == key)
+        };
+        self.places.find(hash, is_it).copied()
+    }
+
     fn slot(&mut self, hash: u64, key: &[u8]) -> Option<&mut Slot> {
-        let place = usize::try_from(*self.places.get(&hash)?).ok()?;
-        self.slots.get_mut(place)?.as_mut().filter(|slot| *slot.key == *key)
+        let place = self.place(hash, key)?;
+        self.slots.get_mut(at(place))?.as_mut()
     }
 
     fn get(&mut self, hash: u64, key: &[u8], filtered: Filtered, now: u32) -> Option<Found> {
@@ -259,8 +263,8 @@ impl Shard {
                 }
                 _ => Age::Fresh,
             };
-            let is_clean = slot.filtered == Some(filtered);
-            Some(Found { answered: Arc::clone(&slot.answered), seconds, age, is_clean })
+            let is_clean = slot.filtered == filtered && filtered != Filtered::default();
+            Some(Found { answered: slot.answered.clone(), seconds, age, is_clean })
         });
         match &found {
             Some(found) if found.age != Age::Stale => self.hits += 1,
@@ -269,45 +273,52 @@ impl Shard {
         found
     }
 
-    fn put(&mut self, hash: u64, key: &[u8], answered: Arc<Answered>, now: u32) {
-        let bytes = size(key, &answered);
-        if answered.life() == 0 || bytes > MAX_ANSWER.min(self.rules.bytes) {
-            return;
-        }
-        self.remove(hash);
+    fn put(&mut self, hash: u64, key: &[u8], answered: &Answered, now: u32) {
         let slot = Slot {
             hash,
-            key: key.into(),
-            answered,
+            answered: answered.with(key),
             at: now,
             retry_at: 0,
-            filtered: None,
+            filtered: Filtered::default(),
             asked: 0,
             is_refreshing: false,
         };
-        let place = match self.free.pop() {
-            Some(place) => place,
-            None => {
-                let Ok(place) = u32::try_from(self.slots.len()) else { return };
-                self.slots.push(None);
-                place
-            }
-        };
-        if let Some(free) = self.slots.get_mut(usize::try_from(place).unwrap_or(usize::MAX)) {
+        let bytes = slot.bytes();
+        if slot.answered.life() == 0 || bytes > MAX_ANSWER.min(self.rules.bytes) {
+            return;
+        }
+        if let Some(place) = self.place(hash, key) {
+            self.remove(place);
+        }
+        let Some(place) = self.free.pop().or_else(|| self.room()) else { return };
+        if let Some(free) = self.slots.get_mut(at(place)) {
             *free = Some(slot);
-            self.places.insert(hash, place);
+            let slots = &self.slots;
+            let hash_of =
+                |place: &u32| slots.get(at(*place)).and_then(Option::as_ref).map_or(0, |slot| slot.hash);
+            self.places.insert_unique(hash, place, hash_of);
             self.bytes += bytes;
         }
         self.shrink();
     }
 
-    fn remove(&mut self, hash: u64) {
-        let Some(place) = self.places.remove(&hash) else { return };
-        let slot = self.slots.get_mut(usize::try_from(place).unwrap_or(usize::MAX)).and_then(Option::take);
-        if let Some(slot) = slot {
-            self.bytes = self.bytes.saturating_sub(size(&slot.key, &slot.answered));
-            self.free.push(place);
+    /// The number of one slot more. There is never much more memory for slots than there are.
+    fn room(&mut self) -> Option<u32> {
+        let place = u32::try_from(self.slots.len()).ok()?;
+        if self.slots.len() == self.slots.capacity() {
+            self.slots.reserve_exact(self.slots.len() / 8 + 64);
         }
+        self.slots.push(None);
+        Some(place)
+    }
+
+    fn remove(&mut self, place: u32) {
+        let Some(slot) = self.slots.get_mut(at(place)).and_then(Option::take) else { return };
+        if let Ok(entry) = self.places.find_entry(slot.hash, |other| *other == place) {
+            entry.remove();
+        }
+        self.bytes = self.bytes.saturating_sub(slot.bytes());
+        self.free.push(place);
     }
 
     /// Lets answers go until the others have room.
@@ -317,18 +328,11 @@ impl Shard {
             self.hand = (hand + 1) % self.slots.len().max(1);
             match self.slots.get_mut(hand) {
                 Some(Some(slot)) if slot.asked > 0 => slot.asked = 0,
-                Some(Some(slot)) => {
-                    let hash = slot.hash;
-                    self.remove(hash);
-                }
+                Some(Some(_)) => self.remove(u32::try_from(hand).unwrap_or(u32::MAX)),
                 _ => {}
             }
         }
     }
-}
-
-fn size(key: &[u8], answered: &Answered) -> usize {
-    key.len() + answered.bytes() + OVERHEAD
 }
 
 #[cfg(test)]
@@ -338,14 +342,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::client::{Seen, WeekTime, client};
+    use crate::plan::Plan;
     use crate::wire::kind;
     use crate::wire::records::tests as records;
     use crate::wire::tests::question;
 
     /// The answer 192.0.2.LAST, for so many seconds.
-    fn answer(last: u8, seconds: u32) -> Arc<Answered> {
+    fn answer(last: u8, seconds: u32) -> Answered {
         let record = records::record(kind::A, seconds, &[192, 0, 2, last]);
-        Arc::new(records::answered(&records::reply(0, [&[record], &[], &[]])))
+        records::answered(&records::reply(0, [&[record], &[], &[]]))
     }
 
     fn key(name: &str) -> Key {
@@ -380,7 +386,7 @@ mod tests {
     #[test]
     fn an_answer_grows_old() {
         let cache = Cache::new(rules(10_000));
-        cache.put(&key("a.example"), answer(1, 60), 1000);
+        cache.put(&key("a.example"), &answer(1, 60), 1000);
         let age = |now| get(&cache, "a.example", now).map(|found| (found.age, found.seconds));
         assert_eq!(age(1000), Some((Age::Fresh, 0)));
         assert_eq!(age(1053), Some((Age::Fresh, 53)));
@@ -397,7 +403,7 @@ mod tests {
     fn names_are_forgotten_with_what_is_under_them() {
         let cache = Cache::new(rules(10_000));
         for name in ["example", "a.example", "b.a.example", "aexample", "other"] {
-            cache.put(&key(name), answer(1, 60), 0);
+            cache.put(&key(name), &answer(1, 60), 0);
         }
         assert_eq!(cache.forget(Name::parse("example").as_ref()), 3);
         assert!(get(&cache, "aexample", 1).is_some() && get(&cache, "a.example", 1).is_none());
@@ -408,30 +414,47 @@ mod tests {
     #[test]
     fn that_an_answer_is_clean_holds_for_one_state_of_the_filters() {
         let cache = Cache::new(rules(10_000));
-        let (name, one) = (key("a.example"), Filtered { state: 1, ..Filtered::default() });
-        cache.put(&name, answer(1, 60), 0);
+        let (name, one) = (key("a.example"), Filtered(1));
+        cache.put(&name, &answer(1, 60), 0);
         assert!(!cache.get(&name, one, 1).unwrap().is_clean);
         cache.found_clean(&name, one);
         assert!(cache.get(&name, one, 1).unwrap().is_clean);
-        assert!(!cache.get(&name, Filtered { state: 2, ..Filtered::default() }, 1).unwrap().is_clean);
-        cache.put(&name, answer(2, 60), 2);
+        assert!(!cache.get(&name, Filtered(2), 1).unwrap().is_clean);
+        cache.put(&name, &answer(2, 60), 2);
         assert!(!cache.get(&name, one, 3).unwrap().is_clean, "another answer");
     }
 
     #[test]
+    fn that_an_answer_is_clean_holds_for_who_asks_and_the_policy_of_the_hour() {
+        let cache = Cache::new(rules(10_000));
+        let child = client(
+            &Plan::default(),
+            Seen { address: [10, 0, 0, 5].into(), mac: None, id: None },
+            WeekTime::default(),
+        );
+        let at_night = Client { policy: 1, ..child.clone() };
+        let on_tls = Client { names: vec!["phone".to_owned()], ..child.clone() };
+        let other = Client { address: [10, 0, 0, 6].into(), ..child.clone() };
+        let of = |client: &Client| cache.filtered(1, client);
+        assert_eq!(of(&child), of(&child.clone()));
+        assert!([at_night, on_tls, other].iter().all(|client| of(client) != of(&child)));
+        assert_ne!(of(&child), cache.filtered(2, &child));
+    }
+
+    #[test]
     fn what_is_asked_for_stays_longer() {
-        let one = size(key("00.example").bytes(), &answer(0, 60));
+        let one = answer(0, 60).with(key("00.example").bytes()).bytes() + OVERHEAD;
         let mut shard =
             Shard { rules: CacheRules { bytes: one * 10, ..CacheRules::default() }, ..Shard::default() };
         let key = |number: u64| key(&format!("{number:02}.example"));
         for number in 0..10 {
-            shard.put(number, key(number).bytes(), answer(0, 60), 0);
+            shard.put(number, key(number).bytes(), &answer(0, 60), 0);
         }
         assert!(shard.get(0, key(0).bytes(), Filtered::default(), 1).is_some());
         for number in 10..19 {
-            shard.put(number, key(number).bytes(), answer(0, 60), 0);
+            shard.put(number, key(number).bytes(), &answer(0, 60), 0);
         }
-        assert!(shard.places.contains_key(&0) && !shard.places.contains_key(&1));
+        assert!(shard.place(0, key(0).bytes()).is_some() && shard.place(1, key(1).bytes()).is_none());
         assert_eq!((shard.places.len(), shard.bytes), (10, one * 10));
     }
 
@@ -450,19 +473,19 @@ mod tests {
                 now += later;
                 let name = format!("{number}.example");
                 if is_put {
-                    cache.put(&key(&name), answer(number, seconds), now);
+                    cache.put(&key(&name), &answer(number, seconds), now);
                     if seconds > 0 {
                         last.insert(number, (now, seconds));
                     }
                 } else if let Some(found) = get(&cache, &name, now) {
                     let (at, life) = last[&number];
-                    prop_assert_eq!(&found.answered, &answer(number, life));
+                    prop_assert_eq!(found.answered.with(&[]), answer(number, life));
                     prop_assert!(found.seconds == now - at && found.seconds < life + 100);
                     prop_assert_eq!(found.age == Age::Stale, found.seconds >= life);
                 }
                 for shard in &cache.shards {
                     let shard = shard.lock().unwrap();
-                    let sizes = shard.slots.iter().flatten().map(|slot| size(&slot.key, &slot.answered));
+                    let sizes = shard.slots.iter().flatten().map(Slot::bytes);
                     prop_assert_eq!(shard.bytes, sizes.sum::<usize>());
                     prop_assert!(shard.bytes <= limit && shard.slots.iter().flatten().count() == shard.places.len());
                 }

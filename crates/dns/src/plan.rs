@@ -1,5 +1,6 @@
 //! What a machine's name server must know: what follows from the lab file, ready to be looked up.
 
+mod discovery;
 mod group;
 mod local;
 mod policy;
@@ -209,6 +210,7 @@ pub fn plan(given: &Given<'_>) -> Option<Plan> {
     settings(&mut plan, dns);
     names(&mut plan, given, &zones);
     own_records(&mut plan, dns);
+    discovery::designate(&mut plan);
     for reverse in &follows.reverses {
         if let Some(name) = Name::parse(reverse.name.as_str()) {
             plan.reverses.entry(reverse.address).or_default().push(name);

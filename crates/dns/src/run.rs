@@ -24,7 +24,9 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use lab::model::ServiceName;
-use runtime::{Conditions, Context, Fault, Given, Helper, Permit, Service, Transport as Carrier, Unhelped};
+use runtime::{
+    Conditions, Context, Event, Fault, Given, Helper, Permit, Record, Service, Transport as Carrier, Unhelped,
+};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 
@@ -67,6 +69,7 @@ pub struct Server {
     places: Mutex<BTreeMap<SocketAddr, Place>>,
     helper: Helper,
     conditions: Conditions,
+    record: Record,
     /// Says that a task has ended, which none does by itself.
     ended: (mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>),
 }
@@ -133,6 +136,7 @@ impl Service for Server {
             places: Mutex::default(),
             helper: context.helper.clone(),
             conditions: context.conditions.clone(),
+            record: context.record.clone(),
             ended,
         };
         server.swap(plan, context).await?;
@@ -226,6 +230,11 @@ impl Server {
             let serving = connections::serve_tcp(tcp, connections, answerer);
             places.insert(at, Place { bound, _task: self.task(serving) });
         }
+    }
+
+    /// Notes that somebody told the server to do something.
+    fn told(&self, what: String, who: String) {
+        self.record.add(Event::Told { service: crate::SERVICE.word().to_owned(), what, who });
     }
 
     /// An address without sockets is shown, and those that have some answer.

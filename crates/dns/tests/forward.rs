@@ -401,9 +401,11 @@ async fn filters_can_be_paused_and_the_cache_forgotten() {
         serde_json::from_value(running.service.ask(question).await.unwrap()).unwrap()
     };
     assert!(running.ask("ads.example").await.ends_with(&[0; 4]));
+    let mut happened = running.context.record.listen();
     assert_eq!(ask(Question::Pause { seconds: 60, who: "owner".to_owned() }).await, Said::Done);
     assert!(running.ask("ads.example").await.ends_with(&[192, 0, 2, 1]));
     assert!(running.service.view().paused_until.is_some());
+    assert_eq!(happened.try_recv().unwrap().1.words(), "dns lets its filters rest for 60 s, as owner wanted");
     ask(Question::Pause { seconds: 0, who: "owner".to_owned() }).await;
     assert!(running.ask("ads.example").await.ends_with(&[0; 4]));
     assert_eq!(ask(Question::Flush { name: Some("example".to_owned()) }).await, Said::Flushed { answers: 1 });

@@ -18,6 +18,10 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 
+/// Work that comes and goes between answers that stay leaves no holes in it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let done = match &args.command {

@@ -76,6 +76,33 @@ fn exit_status_tells_faults_from_misuse() {
     }
 }
 
+/// One wrong line of a key of `[dns]`: one fault, at that line, with a way out.
+#[track_caller]
+fn check_dns(line: &str, part: &str) {
+    let (small, dns) = (
+        "[lab]\nname = \"home\"\ndomain = \"lab.example.net\"\n[sites]\nhere = {}\n[zones]\nlan = { site = \"here\", cidr = \
+         \"10.0.0.0/24\" }\n[machines]\nnaxos = { address = \"10.0.0.2\" }\n[dns]\non = \"naxos\"\n",
+        format!("{line}\n"),
+    );
+    let lab = Scratch::with(&[("lab.toml", &format!("{small}{dns}"))]);
+    let said = run(&mut polis(&["check", lab.path()]));
+    assert_eq!((said.code, said.out.matches("error[").count()), (1, 1), "{line}: {}{}", said.out, said.err);
+    assert!(said.out.contains(part) && said.out.contains("help:"), "{line}: {}", said.out);
+}
+
+#[test]
+fn what_name_servers_can_not_do_is_a_fault_of_the_line() {
+    let others = "upstreams = [\"9.9.9.9\"]\n";
+    check_dns("upstreams = [\"tsl://dns.example\"]", "no way to ask a name server over `tsl`");
+    check_dns("upstreams = [\"[/home.arpa/10.0.0.1\"]", "the domains do not end with `/]`");
+    check_dns(&format!("{others}fallback = [\"https://\"]"), "`https://` is not a name server");
+    check_dns(&format!("{others}bootstrap = [\"tls://dns.example\"]"), "is asked under encryption");
+    check_dns(&format!("{others}rules = [\"||ads.example^$nonsense\"]"), "nonsense");
+    check_dns(&format!("{others}services = [\"youtub\"]"), "no service is called `youtub`");
+    let policy = "[dns.policies.kids]\nwho = [\"lan\"]\nupstreams = [\"quic:/x\"]";
+    check_dns(&format!("{others}{policy}"), "`quic:/x` is not a name server");
+}
+
 #[test]
 fn a_folder_without_a_lab_says_where_to_look() {
     let empty = Scratch::new();

@@ -281,6 +281,15 @@ fn authority(polis: &Unit, folder: &Scratch) -> PathBuf {
     folder.0.join("authority.pem")
 }
 
+/// A client that knows no more than the address is told of both (RFC 9462).
+#[track_caller]
+fn finds_encrypted_ways(laptop: &Place, name: &str) {
+    let found = dig_at(laptop, "10.0.20.53", &["_dns.resolver.arpa", "SVCB"]);
+    for said in [format!("1 {name}. alpn=\"h2,http/1.1\""), format!("2 {name}. alpn=\"dot\"")] {
+        assert!(found.contains(&said), "{found}");
+    }
+}
+
 #[test]
 fn a_laptop_asks_over_tls_and_https_and_says_who_it_is() {
     if !has_houses("a_laptop_asks_over_tls_and_https_and_says_who_it_is", &["dig", "kdig", "curl", "dnsmasq"])
@@ -314,6 +323,7 @@ fn a_laptop_asks_over_tls_and_https_and_says_who_it_is() {
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
         )
     };
+    finds_encrypted_ways(&laptop, name);
     for over in ["+tls", "+https"] {
         let host = format!("+tls-hostname={name}");
         let (said, all) = kdig(&[over, &host, "games.example"]);

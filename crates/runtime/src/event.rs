@@ -95,6 +95,15 @@ pub enum Event {
         /// Why it went.
         why: String,
     },
+    /// Somebody told a service to do something that no file says.
+    Told {
+        /// Which service.
+        service: String,
+        /// What it did.
+        what: String,
+        /// Who told it.
+        who: String,
+    },
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,
@@ -122,6 +131,7 @@ impl Event {
             Self::Machine { .. } => "machine",
             Self::Overlaid { .. } => "overlaid",
             Self::Uncovered { .. } => "uncovered",
+            Self::Told { .. } => "told",
             Self::Unknown => "unknown",
         }
     }
@@ -145,6 +155,7 @@ impl Event {
             Self::Machine { machine, state } => format!("{machine} is {state}"),
             Self::Overlaid { key, value, who } => format!("{who} added to {key}: {value}"),
             Self::Uncovered { key, value, why } => format!("{key} lost what was added, {value}: {why}"),
+            Self::Told { service, what, who } => format!("{service} {what}, as {who} wanted"),
             Self::Unknown => "something that this version does not know".to_owned(),
         }
     }

@@ -6,13 +6,13 @@ use super::TTL;
 use crate::plan::{Plan, Record};
 use crate::wire::{self, Authority, Code, Name, OwnedBy, Query, ReverseName, Section, kind};
 
+/// Here it is asked for the encrypted ways of whoever answers. What the plan does not say is said by nobody else (RFC 9462
+/// section 6.4).
+const RESOLVER: &[u8] = b"\x08resolver\x04arpa\x00";
 /// The most aliases that are followed for one question.
 const MAX_ALIASES: usize = 8;
 /// Domains that are not of the internet and must not be asked for there: RFC 6761 section 6.4, RFC 6762 section 22.1,
 /// RFC 7686 section 2, RFC 8375 section 4.
-/// Of this one it is only said that it has no records: who asks there wants to know of encrypted ways, which are those of whoever
-/// would answer (RFC 9462 section 6.4).
-const RESOLVER: &[u8] = b"\x08resolver\x04arpa\x00";
 const NOWHERE: [&[u8]; 4] = [b"\x07invalid\x00", b"\x05local\x00", b"\x05onion\x00", b"\x04home\x04arpa\x00"];
 /// The name of the machine that asks (RFC 6761 section 6.3).
 const LOCALHOST: &[u8] = b"\x09localhost\x00";

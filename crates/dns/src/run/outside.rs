@@ -34,7 +34,7 @@ pub(crate) struct OfThread {
 /// What was heard.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
-    pub(crate) answered: Arc<Answered>,
+    pub(crate) answered: Answered,
     /// Who said it.
     pub(crate) by: Arc<str>,
     /// What is wrong with it, if it is forged.
@@ -129,8 +129,8 @@ impl OfThread {
             false => Judged { security: Security::Unchecked, longest: u32::MAX, bogus: None },
         };
         if let Some((why, words)) = judged.bogus {
-            let answered = Arc::new(Answered::bogus(BOGUS_LIFE, why));
-            shared.cache.put(key, Arc::clone(&answered), shared.now());
+            let answered = Answered::bogus(BOGUS_LIFE, why);
+            shared.cache.put(key, &answered, shared.now());
             return Ok(Heard { answered, by: Arc::clone(&said.by), why: Some(words) });
         }
         let stripped = match checks && !query.wants_signatures() {
@@ -144,8 +144,8 @@ impl OfThread {
             let words = format!("what {} says can not be read", said.by);
             return Err(Failure::new(Explanation::UNREACHABLE, words));
         };
-        let answered = Arc::new(answered.with_security(judged.security));
-        shared.cache.put(key, Arc::clone(&answered), shared.now());
+        let answered = answered.with_security(judged.security);
+        shared.cache.put(key, &answered, shared.now());
         Ok(Heard { answered, by: Arc::clone(&said.by), why: None })
     }
 

@@ -2,9 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use runtime::{Fault, Millis};
+use runtime::{Fault, Millis, clock};
 
 use super::Server;
 use crate::answer::{self, From, Outcome};
@@ -22,7 +21,7 @@ const LONGEST_PAUSE: u32 = 86_400;
 pub(super) async fn answer(server: &Server, question: Question) -> Result<Said, Fault> {
     match question {
         Question::Flush { name } => flush(server, name.as_deref()),
-        Question::Pause { seconds, who } => Ok(pause(server, seconds, &who)),
+        Question::Pause { seconds, who } => Ok(pause(server, seconds, who)),
         Question::Why { name, kind, client } => why(server, &name, kind.as_deref(), client.as_deref()),
         Question::Refresh { list } => refresh(server, list.as_deref()),
         Question::Log(search) => aside(server, move |logger| log_search(logger, search)).await,
@@ -30,11 +29,11 @@ pub(super) async fn answer(server: &Server, question: Question) -> Result<Said, 
             let now = server.shared.clock.now();
             aside(server, move |logger| Ok(Said::Statistics(statistics(logger, now, hours)))).await
         }
-        Question::ForgetLog { who: _ } => {
-            aside(server, |logger| {
-                logger.clear().map(|()| Said::Done).map_err(|error| fault::log_stays(&error))
+        Question::ForgetLog { who } => {
+            let clear = |logger: &Logger| logger.clear().map_err(|error| fault::log_stays(&error));
+            aside(server, move |logger| clear(logger).map(|()| Said::Done)).await.inspect(|_| {
+                server.told("removed everything from its log".to_owned(), who);
             })
-            .await
         }
     }
 }
@@ -61,11 +60,14 @@ fn refresh(server: &Server, list: Option<&str>) -> Result<Said, Fault> {
     Ok(Said::Done)
 }
 
-fn pause(server: &Server, seconds: u32, _who: &str) -> Said {
-    let seconds = u64::from(seconds.min(LONGEST_PAUSE));
-    let now = u64::try_from(server.shared.clock.now()).unwrap_or(0);
-    let until = if seconds == 0 { 0 } else { now + seconds * 1000 };
-    server.shared.paused_until.store(until, Ordering::Relaxed);
+fn pause(server: &Server, seconds: u32, who: String) -> Said {
+    let seconds = seconds.min(LONGEST_PAUSE);
+    server.shared.pause(seconds);
+    let what = match seconds {
+        0 => "filters again".to_owned(),
+        _ => format!("lets its filters rest for {}", clock::long_in_words(Millis::from(seconds) * 1000)),
+    };
+    server.told(what, who);
     Said::Done
 }
 

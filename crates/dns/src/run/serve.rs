@@ -49,7 +49,7 @@ pub(crate) struct Later {
     key: Key,
     client: Arc<Client>,
     /// An answer whose time is over, for when nobody has another one.
-    stale: Option<(Arc<Answered>, u32)>,
+    stale: Option<(Answered, u32)>,
     began: Instant,
     over: Transport,
 }
@@ -61,6 +61,9 @@ impl Later {
     }
 }
 
+/// A client, and by what an answer is found fine for it.
+type Known = (Arc<Client>, Filtered);
+
 /// What one thread knows, so that it asks the others as little as possible.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
@@ -69,7 +72,7 @@ pub(crate) struct Worker {
     /// The minute that what is known of clients is of, where it depends on the time.
     minute: u64,
     /// By their address, and the name that they say of themselves.
-    clients: HashMap<(IpAddr, Option<Arc<str>>), Arc<Client>>,
+    clients: HashMap<(IpAddr, Option<Arc<str>>), Known>,
     asker: Rc<super::outside::OfThread>,
     rows: Rc<RefCell<Rows>>,
 }
@@ -101,27 +104,29 @@ impl Worker {
         }
     }
 
-    fn client(&mut self, sender: &Sender) -> Arc<Client> {
+    fn client(&mut self, sender: &Sender) -> Known {
         let address = sender.address.ip();
         let key = (address, sender.id.clone());
         if let Some(known) = self.clients.get(&key) {
-            return Arc::clone(known);
+            return known.clone();
         }
         let serving = &self.serving;
         let mac = if serving.asks_neighbours { self.shared.mac_of(address) } else { None };
         let now = if serving.has_times { self.shared.week_time(&serving.zone) } else { WeekTime::default() };
-        let made = Arc::new(client(&serving.plan, Seen { address, mac, id: sender.id.as_deref() }, now));
+        let made = client(&serving.plan, Seen { address, mac, id: sender.id.as_deref() }, now);
+        let filtered = self.shared.cache.filtered(serving.filters.state, &made);
+        let made = (Arc::new(made), filtered);
         if self.clients.len() >= MAX_CLIENTS {
             self.clients.clear();
         }
-        self.clients.insert(key, Arc::clone(&made));
+        self.clients.insert(key, made.clone());
         made
     }
 
     /// What can be said at once: also what upstreams said before.
     pub(crate) fn at_once(&mut self, message: &[u8], sender: &Sender) -> Step {
         let began = Instant::now();
-        let client = self.client(sender);
+        let (client, filtered) = self.client(sender);
         let (shared, serving, over) = (&*self.shared, &*self.serving, sender.over);
         if client.has_limit {
             let now = u64::try_from(began.duration_since(shared.started).as_millis()).unwrap_or(u64::MAX);
@@ -156,7 +161,7 @@ impl Worker {
                 });
                 Step::Say(reply)
             }
-            Decision::Ask(ask) => self.known(from, message, client, ask, began, over),
+            Decision::Ask(ask) => self.known(from, message, (client, filtered), ask, began, over),
         }
     }
 
@@ -165,14 +170,13 @@ impl Worker {
         &self,
         from: From<'_>,
         message: &[u8],
-        client: Arc<Client>,
+        (client, filtered): Known,
         ask: Ask,
         began: Instant,
         over: Transport,
     ) -> Step {
         let shared = &self.shared;
         let key = Key::of(&ask.query, ask.name(), ask.group, self.serving.epoch);
-        let filtered = Filtered { state: from.filters.state, client: client.address };
         let found = shared.cache.get(&key, filtered, shared.seconds_at(began));
         let Some(found) = found else {
             return Step::Later(Box::new(Later { ask, key, client, stale: None, began, over }));
@@ -315,7 +319,7 @@ fn finish_without(
         },
         None => {
             // For a moment nobody is asked again (RFC 9520 section 3.2).
-            shared.cache.put(&key, Arc::new(Answered::failure()), shared.now());
+            shared.cache.put(&key, &Answered::failure(), shared.now());
             let reason = Reason::Text(failure.words);
             (ask.tell_failure(message, failure.why), Account { outcome: Outcome::Failed, reason, code: 2 })
         }

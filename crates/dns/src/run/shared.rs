@@ -54,8 +54,8 @@ pub(crate) struct Shared {
     /// Another number after everything that changes what is said to whom.
     pub(super) state: AtomicU32,
     pub(crate) neighbours: RwLock<Arc<Neighbours>>,
-    /// Until when the filters are paused, in milliseconds since 1970; 0 if they are not.
-    pub(crate) paused_until: AtomicU64,
+    /// Until when the filters rest, in seconds since `started`; 0 if they do not.
+    paused_until: AtomicU32,
     pub(crate) cache: Arc<Cache>,
     pub(crate) limits: Limits,
     pub(crate) outside: Outside,
@@ -102,7 +102,7 @@ impl Shared {
             changing: Mutex::default(),
             state: AtomicU32::new(0),
             neighbours: RwLock::default(),
-            paused_until: AtomicU64::new(0),
+            paused_until: AtomicU32::new(0),
             cache,
             limits: Limits::default(),
             outside,
@@ -188,8 +188,22 @@ impl Shared {
     }
 
     pub(crate) fn is_paused(&self) -> bool {
-        let until = self.paused_until.load(Ordering::Relaxed);
-        until > 0 && u64::try_from(self.clock.now()).unwrap_or(0) < until
+        self.pause_left().is_some()
+    }
+
+    /// How long the filters rest yet.
+    pub(crate) fn pause_left(&self) -> Option<Duration> {
+        let until = match self.paused_until.load(Ordering::Relaxed) {
+            0 => return None,
+            until => Duration::from_secs(until.into()),
+        };
+        until.checked_sub(self.started.elapsed()).filter(|left| !left.is_zero())
+    }
+
+    /// Lets the filters rest for so many seconds; for 0 they do not.
+    pub(crate) fn pause(&self, seconds: u32) {
+        let until = if seconds == 0 { 0 } else { self.now().saturating_add(seconds) };
+        self.paused_until.store(until, Ordering::Relaxed);
     }
 
     /// The time of the week in the lab's zone.

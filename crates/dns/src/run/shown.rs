@@ -2,6 +2,9 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use runtime::Millis;
 
 use super::Server;
 use crate::answer::Outcome;
@@ -18,7 +21,9 @@ use crate::wire::{code_word, kind};
 pub(super) fn view(server: &Server) -> View {
     let serving = server.shared.serving();
     let plan = &serving.plan;
-    let paused_until = server.shared.paused_until.load(Ordering::Relaxed);
+    let until = |left: Duration| {
+        server.shared.clock.now().saturating_add(Millis::try_from(left.as_millis()).unwrap_or(Millis::MAX))
+    };
     View {
         listen: server.listens(),
         tls: plan.tls.clone(),
@@ -35,7 +40,7 @@ pub(super) fn view(server: &Server) -> View {
         rules_bytes: serving.filters.own.bytes() + serving.filters.lists.bytes(),
         cache: crate::view::CacheView { most: plan.cache.bytes, ..server.shared.cache.view() },
         metrics: metrics(server),
-        paused_until: i64::try_from(paused_until).ok().filter(|_| server.shared.is_paused()),
+        paused_until: server.shared.pause_left().map(until),
         log: log(server),
         own: Own { last: server.shared.logger.tail(LAST).rows.into_iter().map(looked).collect() },
     }

@@ -1,6 +1,8 @@
 //! What an upstream says: read with every bound checked, kept without what was only for us, and written again
 //! for each client, with its times counted down.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::name::{question_name, skip_name};
@@ -32,19 +34,19 @@ pub(crate) enum Heard {
     Nothing,
 }
 
-/// An answer, ready to be given to everybody who asks the same.
+/// An answer, ready to be given to everybody who asks the same. Clones share what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answered {
-    code: Code,
-    /// The records as they came. Names in them point into the question, which every client sends in the same
-    /// length, and into each other, so they stay true behind the question of any client.
-    records: Box<[u8]>,
-    /// Where in the records the additional ones begin, which a client can do without.
-    additional_at: usize,
-    /// Where in the records each time stands.
-    times: Box<[u16]>,
+    /// The records as they came; where in them the time of each stands, in two bytes; and what is kept beside it.
+    /// Names in records point into the question, which every client sends in the same length, and into each other, so
+    /// they stay true behind the question of any client.
+    bytes: Arc<[u8]>,
+    /// Where the records end, and where the additional ones begin, which a client can do without.
+    records_end: u16,
+    additional_at: u16,
     /// How many there are: answers, of authority, additional.
     counts: [u16; 3],
+    code: Code,
     /// How many seconds it may be kept; 0 for not at all.
     life: u32,
     /// Times below this are told as this, in seconds.
@@ -118,11 +120,11 @@ impl Answered {
     /// That nobody had an answer.
     pub(crate) fn failure() -> Self {
         Self {
-            code: Code::ServFail,
-            records: Box::default(),
+            bytes: Arc::default(),
+            records_end: 0,
             additional_at: 0,
-            times: Box::default(),
             counts: [0; 3],
+            code: Code::ServFail,
             life: FAILURE_LIFE,
             floor: 0,
             security: Security::Unchecked,
@@ -138,6 +140,32 @@ impl Answered {
 
     pub(crate) fn with_security(self, security: Security) -> Self {
         Self { security, ..self }
+    }
+
+    /// The same with these bytes beside it, which are no part of what is told.
+    pub(crate) fn with(&self, beside: &[u8]) -> Self {
+        let own = self.bytes.get(..self.times_end()).unwrap_or_default();
+        Self { bytes: [own, beside].concat().into(), ..self.clone() }
+    }
+
+    /// What is kept beside it.
+    pub(crate) fn beside(&self) -> &[u8] {
+        self.bytes.get(self.times_end()..).unwrap_or_default()
+    }
+
+    fn records(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.records_end)).unwrap_or_default()
+    }
+
+    /// Where in the records the time of each stands.
+    fn times(&self) -> impl Iterator<Item = usize> {
+        let times = self.bytes.get(usize::from(self.records_end)..self.times_end()).unwrap_or_default();
+        times.as_chunks::<2>().0.iter().map(|at| usize::from(u16::from_be_bytes(*at)))
+    }
+
+    fn times_end(&self) -> usize {
+        let records: usize = self.counts.into_iter().map(usize::from).sum();
+        usize::from(self.records_end) + 2 * records
     }
 
     pub(crate) fn security(&self) -> Security {
@@ -167,7 +195,7 @@ impl Answered {
         message.extend_from_slice(name.wire());
         message.extend_from_slice(&kind.to_be_bytes());
         message.extend_from_slice(&1_u16.to_be_bytes());
-        message.extend_from_slice(&self.records);
+        message.extend_from_slice(self.records());
         expand(&message)
     }
 
@@ -181,9 +209,9 @@ impl Answered {
         self.life
     }
 
-    /// How many bytes it takes.
+    /// How many bytes it takes, besides itself.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.records.len() + self.times.len() * size_of::<u16>()
+        self.bytes.len()
     }
 
     /// Reads a reply to a question for records of this type.
@@ -237,11 +265,12 @@ impl Answered {
             }
             return reply.finish(limit);
         }
-        let fits = reply.size() + self.records.len() <= limit;
-        let end = if fits { self.records.len() } else { self.additional_at };
+        let records = self.records();
+        let fits = reply.size() + records.len() <= limit;
+        let end = if fits { records.len() } else { usize::from(self.additional_at) };
         let begin = reply.message.len();
-        reply.message.extend_from_slice(self.records.get(..end).unwrap_or_default());
-        for at in self.times.iter().map(|at| usize::from(*at)).filter(|at| at + 4 <= end) {
+        reply.message.extend_from_slice(records.get(..end).unwrap_or_default());
+        for at in self.times().filter(|at| at + 4 <= end) {
             let Some(place) = reply.message.get_mut(begin + at..begin + at + 4) else { continue };
             let time = place.try_into().map_or(0, u32::from_be_bytes);
             place.copy_from_slice(&self.left(time, telling.seconds).to_be_bytes());
@@ -278,8 +307,9 @@ struct Read<'m> {
     asked: u16,
     question_end: usize,
     end: usize,
-    additional_at: usize,
-    times: Vec<u16>,
+    additional_at: u16,
+    /// In two bytes each.
+    times: Vec<u8>,
     counts: [u16; 3],
     upper_code: u8,
     /// The shortest time among the answers, and whether one is of the type that was asked for.
@@ -324,7 +354,7 @@ impl<'m> Read<'m> {
         };
         for (section, count) in counts.into_iter().enumerate() {
             if section == 2 {
-                read.additional_at = read.end - question_end;
+                read.additional_at = u16::try_from(read.end - question_end).ok()?;
             }
             for at in 0..count {
                 let record = read.record()?;
@@ -355,7 +385,7 @@ impl<'m> Read<'m> {
 
     fn keep(&mut self, record: &Record, section: usize) -> Option<()> {
         debug_assert!(record.start == self.end, "records follow each other");
-        self.times.push(u16::try_from(record.fixed + 4 - self.question_end).ok()?);
+        self.times.extend(u16::try_from(record.fixed + 4 - self.question_end).ok()?.to_be_bytes());
         let time = sane(record.time);
         match section {
             0 => {
@@ -388,12 +418,14 @@ impl<'m> Read<'m> {
             (Code::NoError, true) => positive,
             _ => self.negative.map_or(0, |negative| negative.max(lives.shortest).min(positive)),
         };
+        let records = self.reply.get(self.question_end..self.end).unwrap_or_default();
         Answered {
-            code,
-            records: self.reply.get(self.question_end..self.end).unwrap_or_default().into(),
+            bytes: [records, &self.times].concat().into(),
+            // A message is no longer than 65,535 bytes.
+            records_end: u16::try_from(records.len()).unwrap_or(0),
             additional_at: self.additional_at,
-            times: self.times.into_boxed_slice(),
             counts: self.counts,
+            code,
             life,
             floor: lives.shortest,
             security: Security::Unchecked,

@@ -29,6 +29,8 @@ use crate::notify;
 use crate::permit::{Answer, Permit, Request, Transport};
 use crate::state::State;
 
+/// How long the allocator of the worker keeps what is not used, in milliseconds. Its own second is 10 MB more after a busy one.
+const PURGE_DELAY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "100");
 /// How long listing the permits may take, and how much it may say.
 const LISTING: Duration = Duration::from_secs(10);
 const MAX_LISTING: u64 = 1 << 20;
@@ -137,6 +139,9 @@ impl Monitor {
     fn command(&self, arguments: &[OsString]) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(arguments).env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
+        if std::env::var_os(PURGE_DELAY.0).is_none() {
+            command.env(PURGE_DELAY.0, PURGE_DELAY.1);
+        }
         command
     }
 

@@ -37,7 +37,7 @@ fn topics(event: &Event) -> &'static [&'static str] {
         | Event::Swapped { .. }
         | Event::Stopped { .. }
         | Event::Failed { .. } => &["services", "events"],
-        Event::Jumped { .. } | Event::Unknown => &["events"],
+        Event::Jumped { .. } | Event::Told { .. } | Event::Unknown => &["events"],
     }
 }
 

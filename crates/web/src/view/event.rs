@@ -71,7 +71,7 @@ pub struct EventRow {
 const MOMENT: Millis = 10_000;
 
 /// The kinds, in the order of a person's interest.
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "raised",
     "cleared",
     "machine",
@@ -82,6 +82,7 @@ const KINDS: [&str; 13] = [
     "failed",
     "overlaid",
     "uncovered",
+    "told",
     "jumped",
     "started",
     "ended",
@@ -146,7 +147,10 @@ fn row(machine: &str, happened: &Happened) -> EventRow {
         Event::Adopted { .. } | Event::Overlaid { .. } | Event::Uncovered { .. } => {
             Some("/config".to_owned())
         }
-        Event::Running { service, .. } | Event::Swapped { service, .. } | Event::Failed { service, .. }
+        Event::Running { service, .. }
+        | Event::Swapped { service, .. }
+        | Event::Failed { service, .. }
+        | Event::Told { service, .. }
             if service == "dns" =>
         {
             Some("/dns".to_owned())
