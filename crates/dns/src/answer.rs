@@ -50,7 +50,7 @@ pub(crate) struct From<'f> {
     pub(crate) is_paused: bool,
 }
 
-/// How a message came.
+/// How a message came. The log on disk has the place in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transport {

@@ -274,6 +274,9 @@ impl Shard {
     }
 
     fn put(&mut self, hash: u64, key: &[u8], answered: &Answered, now: u32) {
+        if answered.life() == 0 {
+            return;
+        }
         let slot = Slot {
             hash,
             answered: answered.with(key),
@@ -284,7 +287,7 @@ impl Shard {
             is_refreshing: false,
         };
         let bytes = slot.bytes();
-        if slot.answered.life() == 0 || bytes > MAX_ANSWER.min(self.rules.bytes) {
+        if bytes > MAX_ANSWER.min(self.rules.bytes) {
             return;
         }
         if let Some(place) = self.place(hash, key) {

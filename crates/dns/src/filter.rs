@@ -48,6 +48,7 @@ pub use compile::{Compiler, Counts, MAX_LIST, Reader, Refused, check_rule};
 pub use names::{Effect, Scope, Short, Weight};
 pub use parse::{Hosts, Kind, Line, Rule, Why, parse};
 pub use rewrite::{Record, Rewrite};
+pub(crate) use service::service;
 
 use crate::wire::Name;
 use decide::Asked;

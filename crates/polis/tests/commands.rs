@@ -79,12 +79,9 @@ fn exit_status_tells_faults_from_misuse() {
 /// One wrong line of a key of `[dns]`: one fault, at that line, with a way out.
 #[track_caller]
 fn check_dns(line: &str, part: &str) {
-    let (small, dns) = (
-        "[lab]\nname = \"home\"\ndomain = \"lab.example.net\"\n[sites]\nhere = {}\n[zones]\nlan = { site = \"here\", cidr = \
-         \"10.0.0.0/24\" }\n[machines]\nnaxos = { address = \"10.0.0.2\" }\n[dns]\non = \"naxos\"\n",
-        format!("{line}\n"),
-    );
-    let lab = Scratch::with(&[("lab.toml", &format!("{small}{dns}"))]);
+    let small = "[lab]\nname = \"home\"\ndomain = \"lab.example.net\"\n[sites]\nhere = {}\n[zones]\nlan = { site = \"here\", cidr = \
+                 \"10.0.0.0/24\" }\n[machines]\nnaxos = { address = \"10.0.0.2\" }\n[dns]\non = \"naxos\"\n";
+    let lab = Scratch::with(&[("lab.toml", &format!("{small}{line}\n"))]);
     let said = run(&mut polis(&["check", lab.path()]));
     assert_eq!((said.code, said.out.matches("error[").count()), (1, 1), "{line}: {}{}", said.out, said.err);
     assert!(said.out.contains(part) && said.out.contains("help:"), "{line}: {}", said.out);

@@ -134,10 +134,17 @@ fn replace_with(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = File::options().write(true).create_new(true).mode(mode).open(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&draft, path)
+    let written =
+        File::options().write(true).create_new(true).mode(mode).open(&draft).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&draft, path)
+        });
+    if written.is_err() {
+        // On a full disk it would take the room of others.
+        let _ = std::fs::remove_file(&draft);
+    }
+    written
 }
 
 #[cfg(test)]

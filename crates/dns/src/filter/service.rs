@@ -25,7 +25,7 @@ const KEYS: [(&str, u16); 8] = [
 ///
 /// # Errors
 /// What is wrong, in words.
-pub(super) fn service(text: &str) -> Result<Vec<u8>, String> {
+pub(crate) fn service(text: &str) -> Result<Vec<u8>, String> {
     let mut words = text.split_ascii_whitespace();
     let priority = words.next().and_then(|word| word.parse::<u16>().ok());
     let mut data = priority.ok_or("it begins with a priority from 0 to 65535")?.to_be_bytes().to_vec();

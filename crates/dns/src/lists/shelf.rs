@@ -92,11 +92,8 @@ impl Shelf {
     /// # Errors
     /// If it can not; then what was known before still is.
     pub fn note(&self, key: &Key, meta: &Meta) -> io::Result<()> {
-        let written = runtime::replace(&self.path(key, META), meta.to_text().as_bytes());
-        if written.is_err() {
-            let _ = std::fs::remove_file(self.path(key, DRAFT));
-        }
-        written.and_then(|()| self.sync())
+        runtime::replace(&self.path(key, META), meta.to_text().as_bytes())?;
+        self.sync()
     }
 
     /// Takes away what has been fetched and is no good.

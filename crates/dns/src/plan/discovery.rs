@@ -1,29 +1,25 @@
 //! How a client that knows the plain server finds the encrypted ones (DDR, RFC 9462; records as in RFC 9460 and 9461).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::Plan;
+use crate::filter::service;
 use crate::wire::{Name, kind};
 
 /// Where a client asks that knows no more than an address, and what stands in front of the server's name for who knows that.
 const OF_RESOLVER: &str = "_dns.resolver.arpa";
 const OF_NAME: &str = "_dns";
-/// Keys of parameters, in the order in which they have to stand.
-const ALPN: u16 = 1;
-const HINTS_V4: u16 = 4;
-const HINTS_V6: u16 = 6;
-const PATH: u16 = 7;
 
 /// Adds the records that say so. Ports are the usual ones, and not said.
 pub(super) fn designate(plan: &mut Plan) {
-    let Some(target) = Name::parse(&plan.server_name) else { return };
-    let ways =
-        [(&plan.https, &b"\x02h2\x08http/1.1"[..], &b"/dns-query{?dns}"[..]), (&plan.tls, b"\x03dot", b"")];
-    let said = ways.into_iter().filter(|(places, ..)| !places.is_empty());
-    let records: Vec<(u16, Vec<u8>)> = (1_u16..)
-        .zip(said)
-        .map(|(priority, (places, alpn, path))| (kind::SVCB, service(priority, &target, places, alpn, path)))
-        .collect();
+    let https = format!("alpn=h2,http/1.1 dohpath={}{{?dns}}", crate::https::PATH);
+    let ways = [(https.as_str(), &plan.https), ("alpn=dot", &plan.tls)];
+    let said = (1..).zip(ways.into_iter().filter(|(_, places)| !places.is_empty()));
+    let records = said.filter_map(|(priority, (says, places))| {
+        let text = format!("{priority} {} {says}{}", plan.server_name, hints(places));
+        Some((kind::SVCB, service(&text).ok()?))
+    });
+    let records: Vec<(u16, Vec<u8>)> = records.collect();
     if records.is_empty() {
         return;
     }
@@ -33,27 +29,14 @@ pub(super) fn designate(plan: &mut Plan) {
     }
 }
 
-/// What stands in a record of a service (RFC 9460 section 2.2).
-fn service(priority: u16, target: &Name, places: &[SocketAddr], alpn: &[u8], path: &[u8]) -> Vec<u8> {
-    let (mut v4, mut v6) = (Vec::new(), Vec::new());
-    for address in places.iter().map(SocketAddr::ip).filter(|address| !address.is_unspecified()) {
-        match address {
-            IpAddr::V4(address) => v4.extend(address.octets()),
-            IpAddr::V6(address) => v6.extend(address.octets()),
-        }
-    }
-    let mut data = priority.to_be_bytes().to_vec();
-    data.extend(target.wire());
-    for (key, value) in [(ALPN, alpn), (HINTS_V4, &v4), (HINTS_V6, &v6), (PATH, path)] {
-        // No value is as long as 64 KiB.
-        let length = u16::try_from(value.len()).unwrap_or(0);
-        if length > 0 {
-            data.extend(key.to_be_bytes());
-            data.extend(length.to_be_bytes());
-            data.extend(value);
-        }
-    }
-    data
+/// The addresses as parameters of a service.
+fn hints(places: &[SocketAddr]) -> String {
+    let of = |key: &str, is_wanted: fn(&SocketAddr) -> bool| {
+        let addresses: Vec<String> =
+            places.iter().filter(|at| is_wanted(at)).map(|at| at.ip().to_string()).collect();
+        if addresses.is_empty() { String::new() } else { format!(" {key}={}", addresses.join(",")) }
+    };
+    of("ipv4hint", SocketAddr::is_ipv4) + &of("ipv6hint", SocketAddr::is_ipv6)
 }
 
 #[cfg(test)]

@@ -70,35 +70,33 @@ pub(super) fn group(name: &str, lines: &[At<UpstreamLine>], dns: &Dns) -> Group 
         true => BOOTSTRAP.iter().map(|address| SocketAddr::new(*address, PORT)).collect(),
         false => own,
     };
-    let mut group = Group {
+    Group {
         name: name.to_owned(),
         lines: lines.iter().map(|line| line.value().clone()).collect(),
         mode: *dns.mode,
         fallback: dns.fallback.iter().map(|server| server.value().clone()).collect(),
         timeout: Duration::from_millis(dns.timeout.approximate_millis()),
-        asks: Err(String::new()),
-    };
-    group.asks = asks(&group, &bootstrap);
-    group
+        asks: asks(lines, dns, &bootstrap),
+    }
 }
 
-fn asks(group: &Group, bootstrap: &[SocketAddr]) -> Result<upstream::Group, String> {
+fn asks(lines: &[At<UpstreamLine>], dns: &Dns, bootstrap: &[SocketAddr]) -> Result<upstream::Group, String> {
     let lines: Result<Vec<Option<Line>>, _> =
-        group.lines.iter().map(|line| Line::parse(&line.to_string())).collect();
+        lines.iter().map(|line| Line::parse(&line.value().to_string())).collect();
     let servers = |texts: Vec<String>| -> Result<Vec<upstream::Upstream>, String> {
         texts.iter().map(|text| upstream::Upstream::parse(text).map_err(|fault| fault.to_string())).collect()
     };
     let asked = Asked {
         lines: lines.map_err(|fault| fault.to_string())?.into_iter().flatten().collect(),
-        mode: match group.mode {
+        mode: match *dns.mode {
             UpstreamMode::Order => upstream::Mode::Order,
             UpstreamMode::Parallel => upstream::Mode::Parallel,
             UpstreamMode::Fastest => upstream::Mode::Fastest,
             UpstreamMode::LoadBalance => upstream::Mode::LoadBalance,
         },
-        fallback: servers(group.fallback.iter().map(ToString::to_string).collect())?,
+        fallback: servers(dns.fallback.iter().map(|server| server.value().to_string()).collect())?,
         bootstrap: servers(bootstrap.iter().map(ToString::to_string).collect())?,
-        timeout: Some(group.timeout),
+        timeout: Some(Duration::from_millis(dns.timeout.approximate_millis())),
     };
     upstream::Group::new(&asked).map_err(|fault| fault.to_string())
 }

@@ -27,6 +27,20 @@ pub(crate) struct Row<'r> {
     pub(crate) security: Security,
 }
 
+impl<'r> Row<'r> {
+    /// What there is to say of every question.
+    pub(crate) fn of(
+        message: &'r [u8],
+        client: &'r Client,
+        over: Transport,
+        account: &'r Account,
+        began: Instant,
+    ) -> Self {
+        let security = Security::Unchecked;
+        Self { message, query: None, client, over, account, began, upstream: None, security }
+    }
+}
+
 /// What lists and policies are called in rows: the same texts for all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Words {

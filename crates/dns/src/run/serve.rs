@@ -148,17 +148,7 @@ impl Worker {
                 Step::Silent
             }
             Decision::Say(reply, account) => {
-                let security = Security::Unchecked;
-                self.note(Row {
-                    message,
-                    query: None,
-                    client: &client,
-                    over,
-                    account: &account,
-                    began,
-                    upstream: None,
-                    security,
-                });
+                self.note(Row::of(message, &client, over, &account, began));
                 Step::Say(reply)
             }
             Decision::Ask(ask) => self.known(from, message, (client, filtered), ask, began, over),
@@ -209,16 +199,8 @@ impl Worker {
                 (reply, account(&ask, &found.answered, outcome), found.answered.security())
             }
         };
-        self.note(Row {
-            message,
-            query: Some(&ask.query),
-            client: &client,
-            over,
-            account: &account,
-            began,
-            upstream: None,
-            security,
-        });
+        let row = Row::of(message, &client, over, &account, began);
+        self.note(Row { query: Some(&ask.query), security, ..row });
         Step::Say(reply)
     }
 
@@ -278,16 +260,8 @@ impl Worker {
                     (ask.tell(&message, &said.answered, 0, None), account)
                 }
             };
-            let row = Row {
-                message: &message,
-                query: Some(&ask.query),
-                client: &client,
-                over,
-                account: &account,
-                began,
-                upstream: Some(&said.by),
-                security,
-            };
+            let row = Row::of(&message, &client, over, &account, began);
+            let row = Row { query: Some(&ask.query), upstream: Some(&said.by), security, ..row };
             note(&shared, &rows, &serving, row);
             reply
         }
@@ -324,17 +298,8 @@ fn finish_without(
             (ask.tell_failure(message, failure.why), Account { outcome: Outcome::Failed, reason, code: 2 })
         }
     };
-    let row = Row {
-        message,
-        query: Some(&ask.query),
-        client: &client,
-        over,
-        account: &account,
-        began,
-        upstream: None,
-        security: Security::Unchecked,
-    };
-    note(shared, rows, serving, row);
+    let row = Row::of(message, &client, over, &account, began);
+    note(shared, rows, serving, Row { query: Some(&ask.query), ..row });
     reply
 }
 

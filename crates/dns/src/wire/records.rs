@@ -57,7 +57,8 @@ pub(crate) struct Answered {
     has_more_names: bool,
 }
 
-/// What is known of an answer from the signatures of its zone (RFC 4033 section 5).
+/// What is known of an answer from the signatures of its zone (RFC 4033 section 5). The log on disk has the place in this
+/// order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Security {
