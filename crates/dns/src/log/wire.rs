@@ -208,6 +208,7 @@ impl Head {
         let entries = head.before.each().into_iter().chain(head.new.each());
         let is_possible = head.parts.iter().all(|(length, _)| *length <= MAX_PART)
             && head.rows <= MAX_ROWS
+            && head.first.checked_add(u64::from(head.rows)).is_some()
             && entries.max().is_none_or(|most| most <= MAX_ROWS);
         is_possible.then_some(head)
     }
@@ -351,6 +352,16 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             prop_assert_eq!(Head::read(&bytes), None);
         }
+    }
+
+    #[test]
+    fn rows_have_numbers_that_there_are() {
+        let of = |first: u64| {
+            let head = Head { first, rows: 3, ..Head::default() };
+            Head::read(&head.block(&std::array::from_fn(|_| Vec::new())).unwrap().1)
+        };
+        assert!(of(u64::MAX - 3).is_some());
+        assert_eq!(of(u64::MAX - 2), None, "there is no number behind the last row");
     }
 
     #[test]
